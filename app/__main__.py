@@ -1,0 +1,6 @@
+"""`python -m app …`."""
+
+from app.cli import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,116 @@
+"""Passwords: what is accepted, and how it is hashed and verified without holding up the event loop."""
+
+import asyncio
+import re
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from secrets import token_urlsafe
+from typing import TypeVar
+
+from passlib.context import CryptContext
+
+from app.core.errors import Unavailable, WeakPassword
+
+T = TypeVar("T")
+MAX_LENGTH = 128
+PRODUCT = "tessera"
+# OWASP's minimum for Argon2id: 19 MiB, two passes, one lane; 52 verifications a second on one core.
+MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
+_WORKERS = 2
+_MAX_WAITING = 64
+_MAX_MEMORY_KIB = 256 * 1024
+_PARAMETERS = re.compile(r"^\$argon2id\$v=\d+\$m=(\d+),t=(\d+),p=(\d+)\$")
+_ACCEPTED_SCHEMES = ["argon2"]
+
+
+def normalized(password: str) -> str:
+    """The one form that is hashed (NIST SP 800-63B 3.1.1.2: NFKC before hashing, no other change)."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def check_policy(password: str, *, min_length: int, email: str, full_name: str | None = None) -> None:
+    """Length and context only, no rules of composition. Raises WeakPassword (one error at `password`)."""
+    text = normalized(password)
+    if len(text) < min_length:
+        raise _weak(f"The password must have at least {min_length} characters.")
+    if len(text) > MAX_LENGTH:
+        raise _weak(f"The password must have at most {MAX_LENGTH} characters.")
+    left = text.casefold()
+    for word in sorted(_context_words(email, full_name), key=len, reverse=True):
+        left = left.replace(word, "")
+    if len(left) < min_length // 2:
+        raise _weak("The password is made of the e-mail address, the name or the name of this product.")
+
+
+def _context_words(email: str, full_name: str | None) -> set[str]:
+    parts = re.split(r"[^\w]+", f"{email} {full_name or ''}".casefold())
+    return {PRODUCT, email.casefold(), *(part for part in parts if len(part) > 3)}  # noqa: PLR2004
+
+
+def _weak(message: str) -> WeakPassword:
+    return WeakPassword(
+        message, errors=[{"loc": ["body", "password"], "code": "weak_password", "message": message}]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a password fits; `new_hash` is its hash with today's parameters where the stored one is weaker."""
+
+    matches: bool
+    new_hash: str | None = None
+
+
+class PasswordHasher:
+    """Argon2id in a small pool of threads with a bounded queue: memory and processors stay bounded."""
+
+    def __init__(self) -> None:
+        """Prepares the hash that stands in for unknown users, so that the first answer is as slow as any."""
+        self._context = CryptContext(
+            schemes=_ACCEPTED_SCHEMES,
+            argon2__type="ID",
+            argon2__memory_cost=MEMORY_KIB,
+            argon2__time_cost=PASSES,
+            argon2__parallelism=LANES,
+        )
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="argon2")
+        self._waiting = 0
+        self._stand_in = self._context.hash(token_urlsafe())
+
+    async def hash(self, password: str) -> str:
+        """The hash to store. Raises Unavailable when too many wait."""
+        return await self._in_pool(lambda: self._context.hash(normalized(password)))
+
+    async def verify(self, password: str, stored: str | None) -> Verdict:
+        """Takes the same time whether or not there is a usable hash. Raises Unavailable when too many wait."""
+        return await self._in_pool(lambda: self._verify(password, stored))
+
+    def _verify(self, password: str, stored: str | None) -> Verdict:
+        usable = stored is not None and is_affordable(stored) and self._context.identify(stored) is not None
+        if len(password) > MAX_LENGTH:
+            password, usable = "", False
+        matches, new_hash = self._context.verify_and_update(
+            normalized(password), stored if usable and stored is not None else self._stand_in
+        )
+        return Verdict(matches and usable, new_hash if matches and usable else None)
+
+    async def _in_pool(self, work: Callable[[], T]) -> T:
+        if self._waiting >= _MAX_WAITING:
+            raise Unavailable("Too many passwords are being checked at the moment.", retry_after_seconds=1)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Ends the threads."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def is_affordable(stored: str) -> bool:
+    """Whether verifying would stay within bounds: a planted hash must not eat the memory (CWE-400)."""
+    found = _PARAMETERS.match(stored)
+    return found is None or int(found[1]) <= _MAX_MEMORY_KIB

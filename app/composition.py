@@ -1,0 +1,88 @@
+"""The composition root: concrete parts are made and plugged together here, for the server and the commands."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.engine import URL
+
+from app.auth.passwords import PasswordHasher
+from app.auth.ports import Grants, Kernel, Sessions
+from app.auth.tokens import AccessTokens
+from app.core.cache import open_cache
+from app.core.config import Environment, Settings
+from app.core.database import Database, ListRules
+from app.core.keys import Keyring, Signer
+from app.core.module import Catalog
+from app.core.platform import Platform
+from app.core.transaction import UnitOfWork
+from app.modules.auth.service_principals import PrincipalService
+from app.modules.auth.service_sessions import SessionService
+from app.modules.roles.service import RoleService
+from app.modules.roles.service_seeding import RoleSeeding
+from app.modules.users.service_seeding import SuperuserSeeding
+from app.registry import discover
+
+
+def open_database(settings: Settings, keyring: Keyring, url: URL | None = None) -> Database:
+    """The database of the settings, or another one that stands in for it. Opens no connection."""
+    return Database(
+        url or settings.database,
+        ListRules(Signer(keyring.keys("cursor")[0]), settings.list_count_limit),
+        pool_size=settings.database_pool_size,
+        durable=settings.environment is not Environment.TEST,
+        fallback=url is not None,
+    )
+
+
+def open_platform(settings: Settings, catalog: Catalog, url: URL | None = None) -> Platform:
+    """Database, cache and modules. Opens no connection."""
+    database = open_database(settings, settings.keyring, url)
+    return Platform(settings, database, open_cache(settings.cache_url), catalog)
+
+
+def assemble_kernel(platform: Platform) -> Kernel:
+    """The security kernel with its ports filled in by modules."""
+    settings, catalog = platform.settings, platform.catalog
+    tokens = AccessTokens(settings.keyring, settings.access_token_minutes)
+
+    def sessions(uow: UnitOfWork) -> Sessions:
+        return SessionService(uow, tokens, settings)
+
+    def grants(uow: UnitOfWork) -> Grants:
+        return RoleService(uow, catalog)
+
+    authenticator = PrincipalService(platform.database, platform.cache, tokens, catalog)
+    return Kernel(PasswordHasher(), tokens, authenticator, sessions, grants)
+
+
+@dataclass(frozen=True, slots=True)
+class Seeding:
+    """What a database gets before anybody logs in."""
+
+    roles: RoleSeeding
+    superuser: SuperuserSeeding
+
+
+def seeding(database: Database, catalog: Catalog, hasher: PasswordHasher) -> Seeding:
+    """The services that seed, on one unit of work."""
+    uow = UnitOfWork(database)
+    return Seeding(RoleSeeding(uow, catalog), SuperuserSeeding(uow, RoleService(uow, catalog), hasher))
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[tuple[Platform, Kernel]]:
+    """Platform and kernel for a command; closed afterwards."""
+    platform = open_platform(settings, discover())
+    kernel = assemble_kernel(platform)
+    try:
+        yield platform, kernel
+    finally:
+        await close(platform, kernel)
+
+
+async def close(platform: Platform, kernel: Kernel) -> None:
+    """Ends threads and connections."""
+    kernel.hasher.close()
+    await platform.cache.close()
+    await platform.database.dispose()

@@ -1,0 +1,1 @@
+"""Machinery without a domain: settings, database, errors, logging, cache. Imports nothing of ours."""

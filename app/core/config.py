@@ -1,0 +1,227 @@
+"""Settings from the environment and `.env`, and what production refuses to start with."""
+
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.core.keys import Keyring, development_secret, weakness
+
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_ADMIN_PASSWORD = "ChangeMe123!"  # noqa: S105  refused in production
+DRIVERS = {"sqlite+aiosqlite", "postgresql+asyncpg"}
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class Environment(StrEnum):
+    """Where the program runs. Anything unknown counts as production (CWE-1188)."""
+
+    DEVELOPMENT = "development"
+    TEST = "test"
+    PRODUCTION = "production"
+
+
+class RefusedStart(Exception):  # noqa: N818  it is a decision, not an accident
+    """The settings don't allow a start; `violations` has a line for each, all of them at once."""
+
+    def __init__(self, violations: list[str]) -> None:
+        """Keeps the lines; no value of a setting is ever part of one."""
+        super().__init__("\n".join(violations))
+        self.violations = violations
+
+
+class Settings(BaseSettings):
+    """All settings; names are those of the environment variables. `.env.example` explains each."""
+
+    model_config = SettingsConfigDict(
+        env_file=ROOT / ".env", extra="ignore", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    environment: Environment = Environment.PRODUCTION
+    database_url: str = "sqlite+aiosqlite:///./data/app.db"
+    database_fallback: Literal["", "sqlite"] = ""
+    database_pool_size: int = Field(default=10, ge=1, le=200)
+    allow_sqlite_in_production: bool = False
+    cache_url: str = ""
+    secret_key: str = Field(default="", repr=False)
+    secret_keys_old: CommaList = Field(default=(), repr=False)
+    admin_email: str = "admin@example.com"
+    admin_password: str = Field(default=DEFAULT_ADMIN_PASSWORD, repr=False)
+    registration: Literal["open", "closed"] = "open"
+    access_token_minutes: int = Field(default=15, ge=1, le=24 * 60)
+    refresh_token_days: int = Field(default=30, ge=1, le=365)
+    refresh_grace_seconds: int = Field(default=10, ge=0, le=60)
+    password_min_length: int = Field(default=15, ge=8, le=128)
+    cors_origins: CommaList = ()
+    allowed_hosts: CommaList = ("*",)
+    trusted_proxies: CommaList = ()
+    max_body_bytes: int = Field(default=1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
+    list_count_limit: int = Field(default=10_000, ge=100, le=10_000_000)
+    docs_enabled: bool | None = None
+    metrics_enabled: bool | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["console", "json"] | None = None
+    log_dir: Path = Path("logs")
+
+    @field_validator("environment", mode="before")
+    @classmethod
+    def _unknown_is_production(cls, value: object) -> object:
+        return value if value in set(Environment) else Environment.PRODUCTION
+
+    @field_validator("secret_keys_old", "cors_origins", "allowed_hosts", "trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from ipaddress import ip_network  # noqa: PLC0415  start-up only
+
+        for part in value:
+            if part != "*":
+                ip_network(part, strict=False)
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("database_url")
+    @classmethod
+    def _driver_is_named(cls, value: str) -> str:
+        try:
+            url = make_url(value)
+        except ArgumentError as error:
+            raise ValueError("is not a database URL") from error
+        if url.drivername not in DRIVERS:
+            raise ValueError(f"must start with one of {', '.join(sorted(DRIVERS))}")
+        return value
+
+    @field_validator("cache_url")
+    @classmethod
+    def _redis(cls, value: str) -> str:
+        if value and not value.startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must be empty or a redis://, rediss:// or unix:// URL")
+        return value
+
+    @field_validator("admin_email")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if "@" not in value:
+            raise ValueError("must be an e-mail address")
+        return value
+
+    @model_validator(mode="after")
+    def _lifetimes(self) -> Self:
+        if self.access_token_minutes * 60 >= self.refresh_token_days * 86_400:
+            raise ValueError("ACCESS_TOKEN_MINUTES must be shorter than REFRESH_TOKEN_DAYS")
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        """True unless the environment is named development or test."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def docs(self) -> bool:
+        """Whether the documentation pages are served: as set, else only in development."""
+        return (not self.is_production) if self.docs_enabled is None else self.docs_enabled
+
+    @property
+    def metrics(self) -> bool:
+        """Whether `/metrics` answers: as set, else only in development."""
+        return (not self.is_production) if self.metrics_enabled is None else self.metrics_enabled
+
+    @property
+    def json_console(self) -> bool:
+        """Whether the console gets JSON lines: as set, else in production."""
+        return self.is_production if self.log_format is None else self.log_format == "json"
+
+    @property
+    def log_path(self) -> Path:
+        """The folder of the log files, absolute."""
+        return anchored(self.log_dir)
+
+    @cached_property
+    def database(self) -> URL:
+        """The parsed URL; SQLite's relative path made absolute from the project's root."""
+        return anchored_url(make_url(self.database_url))
+
+    @cached_property
+    def keyring(self) -> Keyring:
+        """The signing keys, newest first; in development a key is made once and kept in `data/`."""
+        secret = self.secret_key or (development_secret(ROOT / "data") if not self.is_production else "")
+        if not secret:
+            raise RefusedStart(["SECRET_KEY is not set"])
+        return Keyring([secret, *self.secret_keys_old])
+
+    def violations(self) -> list[str]:
+        """What production refuses, one line each; empty when all is well or this isn't production."""
+        if not self.is_production:
+            return []
+        found = [f"{name} {why}" for name, why in self._secret_faults()]
+        if "*" in self.allowed_hosts:
+            found.append("ALLOWED_HOSTS must name this server's hosts; * is refused in production")
+        if "*" in self.trusted_proxies:
+            found.append("TRUSTED_PROXIES must name networks; * is refused in production")
+        if self.database.get_backend_name() == "sqlite" and not self.allow_sqlite_in_production:
+            found.append("DATABASE_URL is SQLite; set ALLOW_SQLITE_IN_PRODUCTION=true if that is meant")
+        if self.database_fallback:
+            found.append("DATABASE_FALLBACK is for development only")
+        return found + self.cors_faults()
+
+    def cors_faults(self) -> list[str]:
+        """Credentials are always allowed to the configured origins, so that `*` would let in any site."""
+        return ["CORS_ORIGINS must list origins; * together with credentials is refused"] * (
+            "*" in self.cors_origins
+        )
+
+    def _secret_faults(self) -> list[tuple[str, str]]:
+        if not self.secret_key:
+            return [("SECRET_KEY", "is not set")]
+        keys = [("SECRET_KEY", self.secret_key), *(("SECRET_KEYS_OLD", key) for key in self.secret_keys_old)]
+        return [(name, why) for name, key in keys if (why := weakness(key))]
+
+
+def anchored(path: Path) -> Path:
+    """Relative paths count from the project's root, wherever the program was started."""
+    return path if path.is_absolute() else ROOT / path
+
+
+def anchored_url(url: URL) -> URL:
+    """SQLite's file made absolute; other URLs as they are."""
+    if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
+        return url
+    return url.set(database=str(anchored(Path(url.database))))
+
+
+def _explained(error: ValidationError) -> list[str]:
+    lines = []
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        name = ".".join(str(part) for part in fault["loc"][:1]).upper() or "settings"
+        lines.append(f"{name}: {fault['msg'].removeprefix('Value error, ')}")
+    return lines
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Reads the environment; raises `RefusedStart` with a line for each bad value."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        raise RefusedStart(_explained(error)) from None
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings, read once."""
+    return load_settings()

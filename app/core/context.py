@@ -1,0 +1,51 @@
+"""What is known of the request under way: one mutable object, set by the outermost middleware.
+
+Mutable, because tasks and dependencies run in copies of the context: they all share this one object.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+Origin = Literal["request", "background", "cli", "migration", "job"]
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """Who asks, from where, under which request id. `actor_id` is None until a guard has let the caller in."""
+
+    request_id: str | None = None
+    origin: Origin = "request"
+    actor_id: UUID | None = None
+    actor_type: str = "anonymous"
+    client_ip: str | None = None
+    user_agent: str | None = None
+    session_id: UUID | None = None
+
+
+_EMPTY = RequestContext(actor_type="unknown")
+_current: ContextVar[RequestContext] = ContextVar("request_context", default=_EMPTY)
+
+
+def current() -> RequestContext:
+    """The context of this request or job; outside of any, an empty one that must not be written to."""
+    return _current.get()
+
+
+def enter(context: RequestContext) -> None:
+    """Makes `context` the current one for this task and those it starts."""
+    _current.set(context)
+
+
+@contextmanager
+def acting_as(actor_type: str, *, origin: Origin, actor_id: UUID | None = None) -> Iterator[RequestContext]:
+    """A context for work outside of requests: commands, jobs, migrations."""
+    context = RequestContext(origin=origin, actor_type=actor_type, actor_id=actor_id)
+    token = _current.set(context)
+    try:
+        yield context
+    finally:
+        _current.reset(token)

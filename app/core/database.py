@@ -1,0 +1,206 @@
+"""The two doors of the database: a writing engine and a reading one. Every dialect difference is here.
+
+Reads run on AUTOCOMMIT connections, straight on the driver; writes run in a session (`transaction.py`).
+Before each pool stands a FIFO gate: SQLAlchemy's async pool lets late callers overtake those who wait.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event, literal, select
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.core.errors import Unavailable
+from app.core.faults import means_lost_connection, translated
+from app.core.keys import Signer
+from app.core.query import Query, Row
+
+GATE_SECONDS = 3.0
+READ_SECONDS = 5.0
+SQLITE_READERS = 4
+_SQLITE_BUSY_MS = 5_000
+# PostgreSQL ends what hangs by itself, also where the client is gone (security: no wait without a limit).
+_POSTGRES_LIMITS = {
+    "statement_timeout": "5000",
+    "lock_timeout": "2000",
+    "idle_in_transaction_session_timeout": "10000",
+    "timezone": "UTC",
+    "application_name": "tessera",
+    "jit": "off",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ListRules:
+    """What all lists share: who signs cursors, and up to which number of rows a total is exact."""
+
+    signer: Signer
+    count_limit: int
+
+
+class Gate:
+    """A FIFO queue before a pool. Waiting longer than `GATE_SECONDS` raises `Unavailable`."""
+
+    def __init__(self, places: int) -> None:
+        """`places`: how many may be inside at once."""
+        self._free = asyncio.Semaphore(places)
+
+    async def __aenter__(self) -> None:
+        if not self._free.locked():
+            await self._free.acquire()  # does not suspend: asyncio's semaphore is fair and has a place
+            return
+        try:
+            async with asyncio.timeout(GATE_SECONDS):
+                await self._free.acquire()
+        except TimeoutError:
+            raise Unavailable("The server is overloaded.", retry_after_seconds=1) from None
+
+    async def __aexit__(self, *_exc: object) -> None:
+        self._free.release()
+
+
+class Database:
+    """Engines and gates of one database URL. `fallback` tells that it stands in for another one."""
+
+    def __init__(
+        self,
+        url: URL,
+        lists: ListRules,
+        *,
+        pool_size: int = 10,
+        durable: bool = True,
+        fallback: bool = False,
+    ) -> None:
+        """Opens no connection yet. `durable=False` trades fsync for speed, for tests only."""
+        self.url = url
+        self.lists = lists
+        self.fallback = fallback
+        self.is_sqlite = url.get_backend_name() == "sqlite"
+        build = _sqlite_engines if self.is_sqlite else _postgres_engines
+        self.writer, self.reader = build(url, pool_size, durable)
+        self.write_gate = Gate(1 if self.is_sqlite else pool_size)
+        self.read_gate = Gate(SQLITE_READERS if self.is_sqlite else pool_size)
+        self.dialect = self.reader.dialect
+
+    async def fetch(self, query: Query, values: Mapping[str, Any]) -> Sequence[Row]:
+        """The rows of a compiled SELECT, on a read connection. Raises `AppError`s for faults of the database."""
+        statement = query.on(self.dialect)
+        arguments = statement.arguments(values)
+        with translated:
+            async with self.read_gate:
+                rows = await self._run(statement.sql, arguments)
+        return statement.rows(rows)
+
+    async def _run(self, sql: str, arguments: list[Any]) -> Sequence[Row]:
+        async with self._driver() as driver:
+            if not self.is_sqlite:
+                rows: Sequence[Row] = await driver.fetch(sql, *arguments, timeout=READ_SECONDS)
+                return rows
+            try:
+                async with asyncio.timeout(READ_SECONDS):
+                    found: Sequence[Row] = await driver.execute_fetchall(sql, arguments)
+                    return found
+            except (asyncio.CancelledError, TimeoutError):
+                await driver.interrupt()  # else the abandoned query goes on in its thread
+                raise
+
+    @asynccontextmanager
+    async def _driver(self) -> AsyncIterator[Any]:
+        """A raw driver connection. SQLAlchemy does not heal these: what broke must be told to its pool."""
+        raw = await self.reader.raw_connection()
+        try:
+            while not self.is_sqlite and _driver_of(raw).is_closed():
+                raw.invalidate()
+                raw.close()
+                raw = await self.reader.raw_connection()
+            try:
+                yield _driver_of(raw)
+            except BaseException as error:
+                if not isinstance(error, Exception) or means_lost_connection(error):
+                    raw.invalidate()
+                raise
+        finally:
+            raw.close()
+
+    async def ping(self) -> None:
+        """One round trip through the read door. Raises `Unavailable`."""
+        await self.fetch(_PING, {})
+
+    async def dispose(self) -> None:
+        """Closes all connections. Must run before the event loop ends."""
+        await self.writer.dispose()
+        await self.reader.dispose()
+
+
+_PING = Query(select(literal(1).label("one")))
+
+
+def _driver_of(raw: Any) -> Any:
+    return raw.driver_connection
+
+
+def _postgres_engines(url: URL, pool_size: int, _durable: bool) -> tuple[AsyncEngine, AsyncEngine]:
+    options: dict[str, Any] = {
+        "pool_size": pool_size,
+        "max_overflow": 0,
+        "pool_timeout": GATE_SECONDS,
+        "connect_args": {"server_settings": _POSTGRES_LIMITS, "timeout": 5, "command_timeout": 10},
+    }
+    writer = create_async_engine(url, **options, pool_pre_ping=True)
+    reader = create_async_engine(url, **options, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+    return writer, reader
+
+
+def _sqlite_engines(url: URL, _pool_size: int, durable: bool) -> tuple[AsyncEngine, AsyncEngine]:
+    _private_file(Path(url.database or ""))
+    writer = create_async_engine(url, pool_size=1, max_overflow=0)
+    reader = create_async_engine(
+        url,
+        pool_size=SQLITE_READERS,
+        max_overflow=0,
+        isolation_level="AUTOCOMMIT",
+        pool_reset_on_return=None,
+    )
+    pragmas = {
+        "journal_mode": "WAL",
+        "synchronous": "FULL" if durable else "OFF",
+        "busy_timeout": _SQLITE_BUSY_MS,
+        "foreign_keys": "ON",
+        "recursive_triggers": "ON",
+    }
+
+    @event.listens_for(writer.sync_engine, "connect")
+    def _open_writer(connection: Any, _record: object) -> None:
+        # The driver's own BEGIN comes too late: a savepoint before it would survive the outer rollback.
+        connection.isolation_level = None
+        _set_pragmas(connection, pragmas)
+
+    @event.listens_for(writer.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        # A deferred transaction that reads and then writes fails at once when another one wrote meanwhile.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    @event.listens_for(reader.sync_engine, "connect")
+    def _open_reader(connection: Any, _record: object) -> None:
+        _set_pragmas(connection, {**pragmas, "query_only": "ON"})
+
+    return writer, reader
+
+
+def _set_pragmas(connection: Any, pragmas: Mapping[str, object]) -> None:
+    cursor = connection.cursor()
+    for name, value in pragmas.items():
+        cursor.execute(f"PRAGMA {name}={value}")
+    cursor.close()
+
+
+def _private_file(path: Path) -> None:
+    """Makes the file readable by its owner only, whatever the umask is."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

@@ -1,0 +1,186 @@
+"""Lists: one statement for a page with its total, keyset cursors, and bytes made once.
+
+The statement for each (table, shape, order, filters) is built once and compiled to the driver. The total is
+counted up to a bound, so that a page costs the same over ten thousand rows and over ten million.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar, cast
+
+import orjson
+from pydantic import BaseModel
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+)
+from starlette.requests import Request
+from starlette.responses import Response
+
+from app.core.pagination import MAX_DEPTH, Page, PageQuery, pages_of
+from app.core.query import Query
+from app.core.shape import Plan
+
+S = TypeVar("S", bound=BaseModel)
+_JSON = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A condition with its values; `key` names its form, so that the statement is built once for each form."""
+
+    key: object
+    build: Callable[[], ColumnElement[bool]]
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One step of an order. Rows without a value come last in both directions."""
+
+    column: ColumnElement[Any]
+    descending: bool
+    nullable: bool
+
+    @property
+    def clause(self) -> ColumnElement[Any]:
+        """For ORDER BY."""
+        ordered = self.column.desc() if self.descending else self.column.asc()
+        return ordered.nulls_last() if self.nullable else ordered
+
+    def equal(self, name: str, value: Any) -> ColumnElement[bool]:
+        """The rows with the same value as the cursor's."""
+        return self.column.is_(None) if value is None else self.column == self._bind(name)
+
+    def after(self, name: str, value: Any) -> ColumnElement[bool]:
+        """The rows that come later than the cursor's value."""
+        if value is None:
+            return false()
+        later = self.column < self._bind(name) if self.descending else self.column > self._bind(name)
+        return or_(later, self.column.is_(None)) if self.nullable else later
+
+    def _bind(self, name: str) -> ColumnElement[Any]:
+        return bindparam(name, type_=self.column.type)
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """An order that comes before the one that was asked for, with the values it needs."""
+
+    key: SortKey
+    values: Mapping[str, Any]
+
+
+def after_cursor(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElement[bool]:
+    """`(a, b, id)` lies behind the cursor, written out so that it holds with mixed directions and NULLs."""
+    steps = []
+    for index, key in enumerate(keys):
+        same = [keys[i].equal(f"cursor_{i}", values[i]) for i in range(index)]
+        steps.append(and_(*same, key.after(f"cursor_{index}", values[index])))
+    return or_(*steps)
+
+
+@dataclass(frozen=True, slots=True)
+class ListStatement:
+    """The two queries of a list: a page with its total, and the total alone for an empty page."""
+
+    page: Query
+    count: Query
+
+
+def build_list(
+    plan: Plan,
+    keys: Sequence[SortKey],
+    visible: ColumnElement[bool],
+    behind: ColumnElement[bool] | None,
+    count_limit: int | None,
+) -> ListStatement:
+    """Columns of the shape, then the sort values (for the cursor), then the total."""
+    total = _total(plan.table, visible, count_limit)
+    statement: Select[Any] = (
+        select(
+            *plan.columns,
+            *(key.column.label(f"sort__{index}") for index, key in enumerate(keys)),
+            total.label("list__total"),
+        )
+        .select_from(plan.source)
+        .where(visible, *([] if behind is None else [behind]))
+        .order_by(*(key.clause for key in keys))
+        .limit(bindparam("limit", type_=Integer))
+        .offset(bindparam("offset", type_=Integer))
+    )
+    return ListStatement(Query(statement), Query(select(total.label("list__total"))))
+
+
+def _total(table: Table, visible: ColumnElement[bool], limit: int | None) -> ColumnElement[int]:
+    if limit is None:
+        return select(func.count()).select_from(table).where(visible).correlate(None).scalar_subquery()
+    rows = select(literal_column("1").label("one")).select_from(table).where(visible).correlate(None)
+    return select(func.count()).select_from(rows.limit(limit + 1).subquery()).scalar_subquery()
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[S]):
+    """One page as it came from the database: values, not yet objects."""
+
+    shape: type[S]
+    values: list[dict[str, Any]]
+    query: PageQuery
+    total: int
+    count_limit: int
+    next_cursor: str | None
+
+    @property
+    def envelope(self) -> dict[str, Any]:
+        """Everything of the answer but the items."""
+        capped = self.query.count is None and self.total > self.count_limit
+        total = self.count_limit if capped else self.total
+        by_key = self.query.cursor is not None
+        return {
+            "page": None if by_key else self.query.page,
+            "per_page": self.query.per_page,
+            "total": total,
+            "pages": None if by_key else pages_of(total, self.query.per_page),
+            "total_is_capped": capped,
+            "next_cursor": self.next_cursor,
+        }
+
+    def to_page(self) -> Page[S]:
+        """The same as validated objects, for callers inside the program."""
+        kind = cast("type[Page[S]]", Page.__class_getitem__(self.shape))
+        return kind.model_validate({"items": self.values, **self.envelope})
+
+    def to_json(self) -> bytes:
+        """The answer's body. The columns are those of the shape; that their types fit is checked at start-up."""
+        return orjson.dumps({"items": self.values, **self.envelope}, default=str, option=_JSON)
+
+    def response(self, request: Request) -> Response:
+        """The answer with its `Link` header (RFC 8288)."""
+        headers = {"Link": links} if (links := self.links(request.scope["path"])) else {}
+        return Response(self.to_json(), media_type="application/json", headers=headers)
+
+    def links(self, path: str) -> str:
+        """Pages around this one; with a cursor only the next. `last` only where the total is known."""
+        query, envelope = self.query, self.envelope
+        found: list[tuple[str, str]] = []
+        if query.cursor is not None:
+            if self.next_cursor:
+                found.append(("next", query.link(path, cursor=self.next_cursor)))
+        else:
+            found.append(("first", query.link(path, page=1)))
+            if query.page > 1:
+                found.append(("prev", query.link(path, page=query.page - 1)))
+            if self.next_cursor and (query.page + 1) * query.per_page <= MAX_DEPTH:
+                found.append(("next", query.link(path, page=query.page + 1)))
+            if envelope["pages"] and not envelope["total_is_capped"]:
+                found.append(("last", query.link(path, page=envelope["pages"])))
+        return ", ".join(f'<{target}>; rel="{name}"' for name, target in found)

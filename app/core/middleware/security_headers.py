@@ -1,0 +1,44 @@
+"""The headers that every answer carries, errors included."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+API_CSP = b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'"
+_ALWAYS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+_HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+# What an answer may say for itself: pages have a policy of their own, credentials forbid storing.
+_DEFAULTS = (
+    (b"content-security-policy", API_CSP),
+    (b"cache-control", b"private, no-cache"),
+    (b"vary", b"Authorization"),
+)
+
+
+class SecurityHeadersMiddleware:
+    """Adds the fixed headers, and the defaults for those that an answer may set itself."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Sits outside of everything that can answer."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """HSTS only where the client came over TLS: over plain HTTP browsers ignore it (RFC 6797 7.2)."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                added = [(name, value) for name, value in _DEFAULTS if name not in present]
+                secure = (_HSTS,) if scope.get("scheme") == "https" else ()
+                message["headers"] = [*message["headers"], *added, *_ALWAYS, *secure]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)

@@ -1,0 +1,59 @@
+"""Kinds of text that bodies and queries may hold. Every one has a length limit and no NUL."""
+
+import unicodedata
+from typing import Annotated
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+
+EMAIL_LENGTH = 254  # RFC 5321 4.5.3.1.3
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+
+
+def _without_nul(value: str) -> str:
+    if "\x00" in value:
+        raise ValueError("must not contain NUL")
+    return value
+
+
+def _visible(value: str) -> str:
+    """Names take no control, bidi or zero-width characters (UTS 36): two that look alike must be alike."""
+    if any(unicodedata.category(char) in _INVISIBLE for char in value):
+        raise ValueError("must not contain control or invisible characters")
+    return unicodedata.normalize("NFKC", value)
+
+
+def canonical_email(value: str) -> str:
+    """The one form of an address: trimmed, NFKC, case-folded. Raises ValueError for what is no address."""
+    text = unicodedata.normalize("NFKC", value.strip())
+    try:
+        parsed = validate_email(text, check_deliverability=False, test_environment=True)
+    except EmailNotValidError as error:
+        raise ValueError("must be an e-mail address") from error
+    address = parsed.normalized.casefold()
+    if len(address) > EMAIL_LENGTH:
+        raise ValueError(f"must be at most {EMAIL_LENGTH} characters")
+    return address
+
+
+def _email(value: object) -> object:
+    return canonical_email(value) if isinstance(value, str) and len(value) <= 2 * EMAIL_LENGTH else value
+
+
+Text = Annotated[str, AfterValidator(_without_nul)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(_visible),
+]
+Email = Annotated[
+    str,
+    Field(max_length=EMAIL_LENGTH, examples=["ada@example.com"], json_schema_extra={"format": "email"}),
+    BeforeValidator(_email),
+]
+Title = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_without_nul),
+]
+Question = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_nul)]

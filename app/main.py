@@ -1,0 +1,135 @@
+"""Builds the app out of its parts. Nobody imports this module but the server."""
+
+import gc
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+
+import app as package
+from app.composition import assemble_kernel, close, open_platform
+from app.core import telemetry
+from app.core.clients import ClientAddress
+from app.core.config import RefusedStart, Settings, get_settings
+from app.core.handlers import install
+from app.core.logging import configure, logger
+from app.core.middleware.allowed_hosts import AllowedHostsMiddleware
+from app.core.middleware.body_limit import BodyLimitMiddleware
+from app.core.middleware.faults import FaultsMiddleware
+from app.core.middleware.head import HeadMiddleware
+from app.core.middleware.request_id import RequestIdMiddleware
+from app.core.middleware.request_log import RequestLogMiddleware
+from app.core.middleware.security_headers import SecurityHeadersMiddleware
+from app.core.module import Catalog
+from app.openapi import describe
+from app.pages.routes import page_routes
+from app.registry import API_PREFIX, FaultyModules, discover, naked_routes, shape_faults
+from app.startup import EXIT_REFUSED, Startup, choose_database
+
+_log = logger("server")
+
+
+def create_app(settings: Settings | None = None, catalog: Catalog | None = None) -> FastAPI:
+    """The app for these settings. Raises RefusedStart, FaultyModules."""
+    settings = settings or get_settings()
+    if faults := settings.violations():
+        raise RefusedStart(faults)
+    catalog = catalog or discover()
+    app = FastAPI(
+        title="Tessera",
+        version=package.__version__,
+        lifespan=_lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json" if settings.docs else None,
+        redirect_slashes=False,
+    )
+    app.state.settings, app.state.catalog, app.state.api_prefix = settings, catalog, API_PREFIX
+    app.router.routes.extend(page_routes(docs_enabled=settings.docs, version=package.__version__))
+    _include(app, catalog)
+    install(app)
+    _add_middleware(app, settings)
+    describe(app)
+    if (
+        faults := [f"{route} has no guard" for route in naked_routes(app.routes, _pages(app))]
+        + shape_faults()
+    ):
+        raise FaultyModules(faults)
+    if settings.metrics:
+        telemetry.enable()
+    return app
+
+
+def _include(app: FastAPI, catalog: Catalog) -> None:
+    """Every module's routers; each looks at its prefix before it looks at its routes."""
+    for module in catalog.modules:
+        for router in module.routers:
+            prefix = API_PREFIX if router is module.router else ""
+            router.open(prefix)
+            app.include_router(router, prefix=prefix)
+
+
+def _pages(app: FastAPI) -> set[str]:
+    """The paths that may be without a guard: documents for people, served as they are."""
+    return {
+        str(app.openapi_url),
+        *(str(getattr(r, "path", "")) for r in page_routes(docs_enabled=True, version="")),
+    }
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """The last one added is the outermost."""
+    app.add_middleware(FaultsMiddleware)
+    app.add_middleware(HeadMiddleware)
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
+    app.add_middleware(AllowedHostsMiddleware, hosts=settings.allowed_hosts)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_credentials=True,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "If-Match"],
+            expose_headers=["X-Request-ID", "Link", "Location", "Retry-After"],
+        )
+    app.add_middleware(SecurityHeadersMiddleware)
+    app.add_middleware(RequestLogMiddleware)
+    app.add_middleware(RequestIdMiddleware, address=ClientAddress(settings.trusted_proxies))
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    configure(level=settings.log_level, json_console=settings.json_console, folder=settings.log_path)
+    _log.info("start", version=package.__version__, environment=settings.environment.value)
+    platform = open_platform(settings, app.state.catalog, await choose_database(settings))
+    kernel = assemble_kernel(platform)
+    app.state.platform, app.state.kernel = platform, kernel
+    startup = Startup(platform, kernel.hasher)
+    await startup.run()
+    # What lives now lives as long as the process: keeping it out of the collector's sight saves a third.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        platform.ready = False
+        await startup.stop()
+        await close(platform, kernel)
+        _log.info("stop")
+
+
+def __getattr__(name: str) -> Any:
+    """`app`, made when a server asks for it: importing this module has no effect."""
+    if name != "app":
+        raise AttributeError(name)
+    try:
+        return create_app()
+    except (RefusedStart, FaultyModules) as error:
+        for line in str(error).splitlines():
+            sys.stderr.write(f"refused to start: {line}\n")
+        sys.exit(EXIT_REFUSED)

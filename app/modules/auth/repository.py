@@ -1,0 +1,170 @@
+"""Queries about sessions and refresh tokens."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from uuid import UUID
+
+from sqlalchemy import Table
+from sqlalchemy import select as sa_select
+from sqlmodel import col, delete, select, update
+
+from app.core.clock import now
+from app.core.entity import referenced, table_of
+from app.core.faults import translated
+from app.core.query import Query, among, id_list
+from app.core.transaction import UnitOfWork
+from app.modules.auth.models import AuthSession, RefreshToken
+from app.modules.privileges.service import PrivilegeService
+
+
+@cache
+def _users() -> Table:
+    """The module below is joined through its foreign key: its models are not imported."""
+    return referenced(table_of(AuthSession).c.user_pk)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """The present truth about a session and its user, as one query tells it."""
+
+    session_id: UUID
+    revoked_at: datetime | None
+    expires_at: datetime
+    session_auth_version: int
+    user_id: UUID
+    user_pk: int
+    is_blocked: bool
+    deleted_at: datetime | None
+    auth_version: int
+    rights_version: int
+    rbac_epoch: int
+
+    def is_alive(self, moment: datetime) -> bool:
+        """Whether session and account are in order at this moment."""
+        return (
+            self.revoked_at is None
+            and self.expires_at > moment
+            and not self.is_blocked
+            and self.deleted_at is None
+            and self.session_auth_version == self.auth_version
+        )
+
+
+@cache
+def _stamp_query(*, is_sqlite: bool) -> Query:
+    session, users = AuthSession, _users()
+    return Query(
+        sa_select(
+            col(session.id),
+            col(session.revoked_at),
+            col(session.expires_at),
+            col(session.auth_version).label("session_auth_version"),
+            users.c.id.label("user_id"),
+            users.c.pk.label("user_pk"),
+            users.c.is_blocked,
+            users.c.deleted_at,
+            users.c.auth_version,
+            users.c.rights_version,
+            PrivilegeService.epoch().label("rbac_epoch"),
+        )
+        .join(users, users.c.pk == col(session.user_pk))
+        .where(among(col(session.id), "ids", is_sqlite=is_sqlite))
+    )
+
+
+async def stamps(uow: UnitOfWork, ids: Sequence[UUID]) -> Mapping[UUID, Stamp]:
+    """The stamps of these sessions, in one query; unknown ones are left out."""
+    is_sqlite = uow.database.is_sqlite
+    rows = await uow.fetch(_stamp_query(is_sqlite=is_sqlite), {"ids": id_list(ids, is_sqlite=is_sqlite)})
+    return {row[0]: Stamp(*row) for row in rows}
+
+
+class SessionRepository:
+    """Sessions and their tokens; writing needs an open transaction."""
+
+    def __init__(self, uow: UnitOfWork) -> None:
+        """Works on the transaction that is open when a method is called."""
+        self.uow = uow
+
+    async def add(self, row: AuthSession | RefreshToken) -> None:
+        """Inserts."""
+        self.uow.session.add(row)
+        with translated:
+            await self.uow.session.flush()
+
+    async def find_token(self, token_hash: str) -> RefreshToken | None:
+        """The token with this hash, spent or not."""
+        wanted = select(RefreshToken).where(RefreshToken.token_hash == token_hash)
+        fresh = wanted.execution_options(populate_existing=True)
+        return (await self.uow.session.exec(fresh)).first()
+
+    async def find_child(self, parent_hash: str) -> RefreshToken | None:
+        """The successor of a token."""
+        wanted = select(RefreshToken).where(RefreshToken.parent_hash == parent_hash)
+        return (await self.uow.session.exec(wanted)).first()
+
+    async def lock_session(self, pk: int) -> tuple[AuthSession, UUID] | None:
+        """The session as stored now and its user's public id; nobody else changes it until the transaction ends."""
+        users = _users()
+        wanted = (
+            select(AuthSession, users.c.id)
+            .join(users, users.c.pk == col(AuthSession.user_pk))
+            .where(AuthSession.pk == pk)
+            .with_for_update(of=AuthSession)
+        )
+        found = (await self.uow.session.exec(wanted.execution_options(populate_existing=True))).first()
+        return (found[0], found[1]) if found is not None else None
+
+    async def find_by_id(self, id: UUID) -> AuthSession | None:
+        """The session with this public id."""
+        return (await self.uow.session.exec(select(AuthSession).where(AuthSession.id == id))).first()
+
+    async def spend(self, token_hash: str, moment: datetime) -> bool:
+        """Marks a token as used; False where it was used already. Only one caller ever gets True."""
+        unused = update(RefreshToken).where(
+            col(RefreshToken.token_hash) == token_hash, col(RefreshToken.used_at).is_(None)
+        )
+        return bool((await self.uow.session.exec(unused.values(used_at=moment))).rowcount)
+
+    async def count_replay(self, pk: int) -> None:
+        """One more retry of a spent token inside the grace period."""
+        again = update(RefreshToken).where(col(RefreshToken.pk) == pk)
+        await self.uow.session.exec(again.values(replays=col(RefreshToken.replays) + 1))
+
+    async def touch(self, pk: int, moment: datetime) -> None:
+        """Keeps when a session was used last. Bookkeeping."""
+        await self.uow.session.exec(
+            update(AuthSession).where(col(AuthSession.pk) == pk).values(last_used_at=moment)
+        )
+
+    async def revoke(self, row: AuthSession, reason: str) -> None:
+        """Ends one session; the first reason stays."""
+        if row.revoked_at is None:
+            row.revoked_at, row.revoked_reason = now(), reason
+            with translated:
+                await self.uow.session.flush()
+
+    async def revoke_all(self, user_pk: int, reason: str, except_id: UUID | None) -> None:
+        """Ends the living sessions of a user, but for one if named. In the order of their keys: no deadlocks."""
+        living = select(AuthSession).where(
+            AuthSession.user_pk == user_pk, col(AuthSession.revoked_at).is_(None)
+        )
+        ordered = living.order_by(col(AuthSession.pk)).with_for_update()
+        for row in (await self.uow.session.exec(ordered)).all():
+            if row.id != except_id:
+                await self.revoke(row, reason)
+
+    async def forget_before(self, moment: datetime) -> tuple[int, int]:
+        """Removes tokens, then sessions, that can't be used any more since `moment`; returns how many of each."""
+        dead = sa_select(col(AuthSession.pk)).where(
+            (col(AuthSession.expires_at) < moment) | (col(AuthSession.revoked_at) < moment)
+        )
+        tokens = await self.uow.session.exec(
+            delete(RefreshToken).where(
+                (col(RefreshToken.expires_at) < moment) | col(RefreshToken.session_pk).in_(dead)
+            )
+        )
+        sessions = await self.uow.session.exec(delete(AuthSession).where(col(AuthSession.pk).in_(dead)))
+        return tokens.rowcount, sessions.rowcount

@@ -1,0 +1,1 @@
+"""Items: things that belong to their creator. The model of a plain domain module."""

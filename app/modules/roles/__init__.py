@@ -1,0 +1,1 @@
+"""Roles: bundles of privileges and modules that users hold."""

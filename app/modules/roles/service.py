@@ -1,0 +1,205 @@
+"""Use cases of roles: what they grant, who holds them. Nobody gives what they lack."""
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from sqlalchemy import ColumnElement
+
+from app.auth.principal import Principal, Rights
+from app.core.errors import Conflict, Forbidden, InUse, Invalid
+from app.core.listing import Listing
+from app.core.module import Catalog
+from app.core.transaction import UnitOfWork
+from app.modules.privileges.service import PrivilegeService
+from app.modules.roles.models import Role
+from app.modules.roles.repository import RoleRepository
+from app.modules.roles.schemas import (
+    RoleCreate,
+    RoleQuery,
+    RoleRead,
+    RoleRef,
+    RoleRow,
+    RoleSummary,
+    RoleUpdate,
+)
+
+_LACKING = "Nobody can grant what they lack: {}."
+
+
+class RoleService:
+    """Every public write is one transaction, or part of the caller's."""
+
+    def __init__(self, uow: UnitOfWork, catalog: Catalog) -> None:
+        """`catalog` tells which modules can be assigned."""
+        self.uow = uow
+        self.catalog = catalog
+        self.roles = RoleRepository(uow)
+        self.privileges = PrivilegeService(uow)
+
+    async def page(self, query: RoleQuery) -> Listing[RoleSummary]:
+        """A page of roles."""
+        return await self.roles.page(query, RoleSummary)
+
+    async def read(self, id: UUID) -> RoleRead:
+        """A role with what it grants. Raises NotFound."""
+        row = await self.roles.read(id, RoleRow)
+        pk = await self.roles.key_of(id)
+        codes, modules = await self.roles.privileges_of(pk), await self.roles.modules_of(pk)
+        effective = (
+            set(self.catalog.privileges) | set(codes) if row.is_superuser else _effective(codes, modules)
+        )
+        return RoleRead(
+            **row.model_dump(),
+            privileges=codes,
+            modules=modules,
+            effective=sorted(effective),
+            user_count=await self.roles.count_holders(pk),
+        )
+
+    async def create(self, data: RoleCreate, actor: Principal) -> RoleRead:
+        """A new role. Raises Invalid for what is unknown, Forbidden for what the actor lacks, Conflict."""
+        self._known_modules(data.modules)
+        async with self.uow.transaction():
+            keys = await self.privileges.keys_of(data.privileges)
+            _may_grant(actor, data.privileges, data.modules)
+            role = await self.roles.add(Role(name=data.name, description=data.description))
+            pk = _key(role)
+            await self.roles.set_privileges(pk, keys.values())
+            await self.roles.set_modules(pk, data.modules)
+        return await self.read(role.id)
+
+    async def update(self, id: UUID, data: RoleUpdate, actor: Principal) -> RoleRead:
+        """Changes name and description. Raises NotFound, Conflict, Forbidden."""
+        async with self.uow.transaction():
+            role = await self._editable(id, actor)
+            changes = data.model_dump(exclude_unset=True)
+            if role.is_system and changes.get("name", role.name) != role.name:
+                raise Conflict("A system role can't be renamed.")
+            await self.roles.update(role, changes)
+        return await self.read(id)
+
+    async def delete(self, id: UUID, actor: Principal, *, hard: bool) -> None:
+        """Deletes a role that nobody holds. Raises NotFound, Conflict, InUse, Forbidden."""
+        async with self.uow.transaction():
+            role = await self._editable(id, actor, deleted=None if hard else False)
+            if role.is_system:
+                raise Conflict("A system role can't be deleted.")
+            if holders := await self.roles.count_holders(_key(role)):
+                raise InUse(f"{holders} users hold this role; soft-deleted ones count too.")
+            await (self.roles.purge(role) if hard else self.roles.delete(role))
+            await self.privileges.renew_epoch()
+
+    async def restore(self, id: UUID) -> RoleRead:
+        """Brings a role back; nobody holds it. Raises NotFound, Conflict."""
+        async with self.uow.transaction():
+            await self.roles.restore(await self.roles.get(id, deleted=True))
+        return await self.read(id)
+
+    async def set_privileges(self, id: UUID, codes: Sequence[str], actor: Principal) -> RoleRead:
+        """Makes its privileges be exactly these. Raises NotFound, Invalid, Forbidden for new ones that are lacked."""
+        async with self.uow.transaction():
+            role = await self._editable(id, actor)
+            keys = await self.privileges.keys_of(codes)
+            pk = _key(role)
+            _may_grant(actor, set(codes) - set(await self.roles.privileges_of(pk)), ())
+            if await self.roles.set_privileges(pk, keys.values()):
+                await self.privileges.renew_epoch()
+        return await self.read(id)
+
+    async def set_modules(self, id: UUID, modules: Sequence[str], actor: Principal) -> RoleRead:
+        """Makes its modules be exactly these. Raises NotFound, Invalid, Forbidden for new ones that are lacked."""
+        self._known_modules(modules)
+        async with self.uow.transaction():
+            role = await self._editable(id, actor)
+            pk = _key(role)
+            _may_grant(actor, (), set(modules) - set(await self.roles.modules_of(pk)))
+            if await self.roles.set_modules(pk, modules):
+                await self.privileges.renew_epoch()
+        return await self.read(id)
+
+    async def withdraw(self, privilege_pk: int) -> None:
+        """Takes a privilege from every role (port `Grants`)."""
+        await self.roles.forget_privilege(privilege_pk)
+
+    # values for other modules
+
+    async def rights_of(self, user_pk: int) -> Rights:
+        """What a user may through live roles."""
+        held = await self.roles.held_by(user_pk)
+        names = tuple(ref.name for ref, _, _ in held)
+        if any(is_superuser for _, is_superuser, _ in held):
+            return Rights(names, is_superuser=True, privileges=frozenset())
+        codes, modules = await self.roles.granted_to(user_pk)
+        return Rights(names, is_superuser=False, privileges=frozenset(_effective(codes, modules)))
+
+    async def refs_of(self, user_pk: int) -> list[RoleRef]:
+        """The live roles of a user, by name."""
+        return [ref for ref, _, _ in await self.roles.held_by(user_pk)]
+
+    async def find_by_name(self, name: str) -> UUID | None:
+        """The id of the live role of that name."""
+        rows = await self.roles.read_where(RoleRef, self.roles.named(name))
+        return None if rows is None else rows.id
+
+    async def superuser_role(self) -> UUID | None:
+        """The id of the superuser role."""
+        row = await self.roles.read_where(RoleRef, self.roles.of_superusers())
+        return None if row is None else row.id
+
+    def superusers(self, users_pk: ColumnElement[int]) -> ColumnElement[bool]:
+        """A condition for other modules' queries: the users who hold the superuser role."""
+        return self.roles.superusers(users_pk)
+
+    def holders(self, users_pk: ColumnElement[int], role_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+        """A condition for other modules' queries: the users who hold the live role with this id."""
+        return self.roles.holders(users_pk, role_id)
+
+    async def may_give(self, role_id: UUID, actor: Principal) -> bool:
+        """Whether the actor holds all that the role grants. Raises NotFound."""
+        role = await self.read(role_id)
+        return actor.is_superuser or (not role.is_superuser and actor.holds_all(frozenset(role.effective)))
+
+    async def assign(self, user_pk: int, role_ids: Iterable[UUID], actor: Principal | None) -> bool:
+        """Makes a user's roles be exactly these; returns whether that changed anything. Needs a transaction.
+
+        Raises Invalid for unknown roles, Forbidden for new ones that grant what the actor lacks; without an
+        actor (registration, commands) nothing is asked.
+        """
+        wanted = set(role_ids)
+        roles = await self.roles.by_ids(wanted)
+        if len(roles) != len(wanted):
+            raise Invalid.field("role_ids", "There is no such role.", "unknown")
+        held = {ref.id for ref, _, _ in await self.roles.held_by(user_pk)}
+        for role in roles:
+            if actor is not None and role.id not in held and not await self.may_give(role.id, actor):
+                raise Forbidden(f"The role {role.name} grants more than you hold.")
+        return await self.roles.set_holder(user_pk, [_key(role) for role in roles])
+
+    async def _editable(self, id: UUID, actor: Principal, *, deleted: bool | None = False) -> Role:
+        role = await self.roles.get(id, deleted=deleted)
+        if role.is_superuser and not actor.is_superuser:
+            raise Forbidden("Only superusers touch the superuser role.")
+        return role
+
+    def _known_modules(self, modules: Iterable[str]) -> None:
+        if unknown := sorted(set(modules) - self.catalog.assignable.keys()):
+            raise Invalid.field(
+                "modules", f"Not a module that can be assigned: {', '.join(unknown)}.", "unknown"
+            )
+
+
+def _effective(codes: Iterable[str], modules: Iterable[str]) -> set[str]:
+    """Privileges and the implicit reads. A single privilege implies nothing else."""
+    return {*codes, *(f"{module}:read" for module in modules)}
+
+
+def _may_grant(actor: Principal, codes: Iterable[str], modules: Iterable[str]) -> None:
+    lacking = sorted(code for code in _effective(codes, modules) if not actor.can(code))
+    if lacking:
+        raise Forbidden(_LACKING.format(", ".join(lacking)), required=lacking[0])
+
+
+def _key(role: Role) -> int:
+    if role.pk is None:
+        raise RuntimeError("the role was not flushed")
+    return role.pk

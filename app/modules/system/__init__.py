@@ -1,0 +1,1 @@
+"""The system about itself: time, health, editable resources, versions, metrics."""

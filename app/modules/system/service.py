@@ -1,0 +1,153 @@
+"""What the system says about itself."""
+
+import platform as interpreter
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from starlette.types import Scope
+
+import app
+from app.auth.principal import Principal
+from app.core.cache import MemoryCache
+from app.core.clients import is_local
+from app.core.clock import now
+from app.core.config import Settings
+from app.core.context import current
+from app.core.entity import table_of
+from app.core.errors import NotFound, Unavailable
+from app.core.module import Module, Resource
+from app.core.platform import Platform
+from app.modules.system.models import State, worst
+from app.modules.system.repository import SystemRepository
+from app.modules.system.schemas import Checks, EditableField, EditableResource, Health, Info, Ping
+
+_CRITICAL = ("database", "migrations")
+
+
+class SystemService:
+    """Reads only."""
+
+    def __init__(self, platform: Platform, prefix: str) -> None:
+        """`prefix`: where the API is, such as `/api/v1`."""
+        self.platform = platform
+        self.prefix = prefix
+        self.repository = SystemRepository(platform)
+
+    def ping(self) -> Ping:
+        """The server's time."""
+        return Ping(status="ok", time=now())
+
+    async def health(self) -> Health:
+        """The state of every part. Unavailable where nothing works without it, degraded where it does."""
+        checks = Checks(
+            database=await self.repository.database(),
+            cache=await self.repository.cache(),
+            migrations=await self.repository.migrations(),
+        )
+        states = checks.model_dump()
+        if any(states[name] == State.UNAVAILABLE for name in _CRITICAL):
+            return Health(status=State.UNAVAILABLE, checks=checks)
+        return Health(status=worst(list(states.values())), checks=checks)
+
+    async def require_ready(self) -> None:
+        """Raises Unavailable until the database answers, its schema fits and privileges are synchronised."""
+        if not self.platform.ready or (await self.repository.migrations()) is not State.OK:
+            raise Unavailable("The server is not ready.", retry_after_seconds=5)
+
+    def require_metrics(self, scope: Scope) -> None:
+        """Raises NotFound where metrics are off, or for a request from beyond the local network."""
+        if not self.platform.settings.metrics or not is_local(scope, current().client_ip):
+            raise NotFound("There is nothing at this path.")
+
+    async def info(self) -> Info:
+        """Versions and modules."""
+        settings: Settings = self.platform.settings
+        return Info(
+            version=app.__version__,
+            python=interpreter.python_version(),
+            environment=settings.environment.value,
+            database={
+                "kind": self.platform.database.url.get_backend_name(),
+                "version": await self.repository.version(),
+            },
+            cache="memory" if isinstance(self.platform.cache, MemoryCache) else "redis",
+            revision=await self.repository.revision(),
+            modules=[
+                {
+                    "name": module.name,
+                    "path": f"{self.prefix}{module.path}",
+                    "depends_on": list(module.depends_on),
+                    "privileges": [privilege.code for privilege in module.privileges],
+                }
+                for module in self.platform.catalog.modules
+            ],
+        )
+
+    def editable_resources(self, caller: Principal) -> list[EditableResource]:
+        """The editable tables that the caller may read, with the fields of their API."""
+        return [
+            EditableResource(
+                name=resource.name,
+                module=module.name,
+                table=table_of(resource.model).name,
+                path=f"{self.prefix}{resource.path}",
+                operations=dict(resource.operations),
+                fields=list(_fields(resource)),
+            )
+            for module, resource in self._resources()
+            if caller.can(resource.operations["read"])
+        ]
+
+    def _resources(self) -> Iterator[tuple[Module, Resource]]:
+        for module in self.platform.catalog.modules:
+            for resource in module.resources:
+                yield module, resource
+
+
+def _fields(resource: Resource) -> Iterator[EditableField]:
+    writable: dict[str, type[BaseModel]] = {}
+    for shape in (resource.update, resource.create):
+        if shape is not None:
+            writable |= dict.fromkeys(shape.model_fields, shape)
+    names = dict.fromkeys([*resource.read.model_fields, *writable])
+    for name in names:
+        shape = writable.get(name, resource.read)
+        yield _field(resource, name, shape, read_only=name not in writable)
+
+
+def _field(resource: Resource, name: str, shape: type[BaseModel], *, read_only: bool) -> EditableField:
+    info = shape.model_fields[name]
+    schema = TypeAdapter(info.rebuild_annotation()).json_schema()
+    plain, nullable = _without_null(schema)
+    return EditableField(
+        name=name,
+        type=_type_name(plain),
+        required=not read_only and resource.create is shape and info.is_required(),
+        nullable=nullable,
+        read_only=read_only,
+        max_length=plain.get("maxLength"),
+        choices=plain.get("enum"),
+        references=_references(resource, name),
+        default=None if info.is_required() or read_only else info.get_default(call_default_factory=True),
+    )
+
+
+def _without_null(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    options = schema.get("anyOf")
+    if options is None:
+        return schema, False
+    plain = [option for option in options if option.get("type") != "null"]
+    return (plain[0] if plain else {}), len(plain) < len(options)
+
+
+def _type_name(schema: dict[str, Any]) -> str:
+    """The format where there is one (`uuid`, `date-time`, `email`), else the type."""
+    return str(schema.get("format") or schema.get("type") or "object")
+
+
+def _references(resource: Resource, name: str) -> str | None:
+    column = table_of(resource.model).c.get(f"{name.removesuffix('_id')}_pk")
+    if column is None:
+        return None
+    return str(next(iter(column.foreign_keys)).column.table.name)

@@ -1,0 +1,1 @@
+"""Users: accounts, their profile, their roles, block and deletion."""

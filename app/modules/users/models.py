@@ -1,0 +1,50 @@
+"""The table of the users."""
+
+from datetime import datetime
+from random import SystemRandom
+from typing import ClassVar
+
+from sqlalchemy import BigInteger, Index, text
+from sqlmodel import Field
+
+from app.core.entity import LIVE, Entity
+from app.core.faults import taken
+from app.core.search import Searchable
+
+_random = SystemRandom()
+
+
+def new_stamp() -> int:
+    """A random version that never comes back, not even after a restore of the database."""
+    return _random.getrandbits(62)
+
+
+class User(Entity, Searchable, table=True):
+    """An account. `email` is canonical (`app.core.text`).
+
+    `auth_version`: tokens carry it; raising it kills all of them. `rights_version`: renewed with the user's
+    roles; cached rights are filed under it. Both, and `last_login_at`, are bookkeeping.
+    """
+
+    __tablename__ = "users"
+    __table_args__ = (
+        Index(
+            "uq_users_email_live",
+            text("lower(email)"),
+            unique=True,
+            sqlite_where=LIVE,
+            postgresql_where=LIVE,
+            info=taken("email", "A user with this e-mail address exists already."),
+        ),
+        Index("ix_users_created_at_id", "created_at", "id"),
+    )
+    searchable: ClassVar[tuple[str, ...]] = ("email", "full_name")
+
+    email: str = Field(max_length=254)
+    full_name: str | None = Field(default=None, max_length=200)
+    password_hash: str = Field(max_length=255)
+    is_blocked: bool = False
+    blocked_reason: str | None = Field(default=None, max_length=500)
+    last_login_at: datetime | None = None
+    auth_version: int = 1
+    rights_version: int = Field(default_factory=new_stamp, sa_type=BigInteger)

@@ -1,0 +1,36 @@
+"""The module's privileges, and the guards that ask for them."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.auth.dependencies import PermissionChecker
+from app.auth.principal import Principal
+from app.core.module import Privilege
+
+READ = "users:read"
+CREATE = "users:create"
+UPDATE = "users:update"
+DELETE = "users:delete"
+PURGE = "users:purge"
+BLOCK = "users:block"
+ASSIGN_ROLES = "users:assign_roles"
+
+PRIVILEGES = (
+    Privilege(READ, "See users."),
+    Privilege(CREATE, "Make accounts for others."),
+    Privilege(UPDATE, "Change name and e-mail address of others."),
+    Privilege(DELETE, "Delete and restore accounts."),
+    Privilege(PURGE, "Remove accounts for good, with all that is theirs."),
+    Privilege(BLOCK, "Block and unblock accounts."),
+    Privilege(ASSIGN_ROLES, "Give and take roles, out of what one holds."),
+)
+
+CanList = Annotated[Principal, Depends(PermissionChecker(READ, deleted=DELETE))]
+CanRead = Annotated[Principal, Depends(PermissionChecker(READ))]
+CanCreate = Annotated[Principal, Depends(PermissionChecker(CREATE))]
+CanUpdate = Annotated[Principal, Depends(PermissionChecker(UPDATE))]
+CanDelete = Annotated[Principal, Depends(PermissionChecker(DELETE, hard=PURGE))]
+CanRestore = Annotated[Principal, Depends(PermissionChecker(DELETE))]
+CanBlock = Annotated[Principal, Depends(PermissionChecker(BLOCK))]
+CanAssignRoles = Annotated[Principal, Depends(PermissionChecker(ASSIGN_ROLES))]

@@ -1,0 +1,125 @@
+"""Finds the modules and checks them: adding a folder adds a module, and what is wrong with it stops the start."""
+
+import pkgutil
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
+
+from fastapi.routing import RouteContext, iter_route_contexts
+from starlette.routing import BaseRoute
+
+import app.modules
+from app.auth.dependencies import AnyGuard, guards_of
+from app.core.entity import table_of
+from app.core.module import Catalog, Module
+from app.core.repository import BaseRepository
+from app.core.shape import plan_of
+
+API_PREFIX = "/api/v1"
+
+
+class FaultyModules(Exception):  # noqa: N818  a finding
+    """Modules that can't be started; `faults` has a line for each thing that is wrong."""
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        """Keeps the lines."""
+        self.faults = list(faults)
+        super().__init__("\n".join(self.faults))
+
+
+@cache
+def discover() -> Catalog:
+    """Every `app/modules/*/module.py`, lowest first. Raises FaultyModules."""
+    found: list[Module] = []
+    for info in pkgutil.iter_modules(app.modules.__path__, "app.modules."):
+        if info.ispkg:
+            found.append(import_module(f"{info.name}.module").MODULE)
+    return catalog_of(found)
+
+
+def catalog_of(modules: Sequence[Module]) -> Catalog:
+    """The modules, checked and in order. Raises FaultyModules."""
+    faults = [fault for module in modules for fault in declaration_faults(module, modules)]
+    if faults:
+        raise FaultyModules(faults)
+    by_name = {module.name: module for module in modules}
+    try:
+        order = list(TopologicalSorter({m.name: sorted(m.depends_on) for m in modules}).static_order())
+    except CycleError as error:
+        raise FaultyModules(
+            [f"modules depend on each other in a circle: {' -> '.join(error.args[1])}"]
+        ) from None
+    return Catalog(tuple(by_name[name] for name in order))
+
+
+def declaration_faults(module: Module, others: Sequence[Module]) -> Iterator[str]:
+    """What is wrong with one declaration."""
+    names = [other.name for other in others]
+    codes = [privilege.code for privilege in module.privileges]
+    if names.count(module.name) > 1:
+        yield f"{module.name}: another module has the same name"
+    for name in module.depends_on:
+        if name not in names:
+            yield f"{module.name}: depends on {name}, which is not there"
+    for code in codes:
+        if code.partition(":")[0] != module.name:
+            yield f"{module.name}: declares {code}, which is not in its name"
+        if codes.count(code) > 1:
+            yield f"{module.name}: declares {code} twice"
+    for code in {code for granted in module.grants.values() for code in granted} - set(codes):
+        yield f"{module.name}: grants {code}, which it does not declare"
+    yield from route_faults(module)
+
+
+def route_faults(module: Module) -> Iterator[str]:
+    """Routes without exactly one guard, guards that ask for what is not declared, privileges nobody asks for."""
+    declared = {privilege.code for privilege in module.privileges}
+    asked: set[str] = set()
+    for router in module.routers:
+        for context in iter_route_contexts(router.routes):
+            name = f"{module.name}: {label(context)}"
+            guards = guards_at(context)
+            if len(guards) != 1:
+                yield f"{name} has {len(guards)} guards instead of one"
+            for code in (code for guard in guards for code in guard.privileges):
+                asked.add(code)
+                if code not in declared:
+                    yield f"{name} asks for {code}, which the module does not declare"
+    for code in sorted(declared - asked):
+        yield f"{module.name}: no route asks for {code}"
+
+
+def guards_at(context: RouteContext) -> list[AnyGuard]:
+    """The guards of a route; none for what is no route of FastAPI's."""
+    return list(guards_of(getattr(context, "dependant", None)))
+
+
+def label(context: RouteContext) -> str:
+    """`GET /items/{item_id}`."""
+    return f"{','.join(sorted(context.methods or ()))} {context.path}".strip()
+
+
+def naked_routes(routes: Sequence[BaseRoute], allowed: Iterable[str]) -> list[str]:
+    """Routes of the whole app that have no guard and are not on the list of those that may have none."""
+    may = set(allowed)
+    return [
+        label(context)
+        for context in iter_route_contexts(routes)
+        if context.path not in may and len(guards_at(context)) != 1
+    ]
+
+
+def shape_faults() -> list[str]:
+    """Lists whose columns don't fit the shape that they promise; their values go out without another look."""
+    faults = []
+    for repository in BaseRepository.__subclasses__():
+        for shape in repository.summaries:
+            try:
+                misfits = list(plan_of(table_of(repository.model), shape).misfits(shape))
+            except KeyError as error:
+                misfits = [str(error)]
+            faults += [
+                f"{repository.__name__}: {shape.__name__} does not fit its columns: {m}" for m in misfits
+            ]
+    return faults
