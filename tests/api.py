@@ -1,0 +1,137 @@
+"""A client for tests: callers with chosen privileges, requests in this process, answers checked for form."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+
+from app.core.context import acting_as
+from app.core.transaction import UnitOfWork
+from app.modules.roles.models import Role
+from app.modules.roles.service import RoleService
+from app.modules.users.models import User
+from app.modules.users.service_accounts import AccountService
+from tests.backend import RunningApp
+
+PASSWORD = "correct horse battery staple"
+ADMIN = ("admin@example.com", "ChangeMe123!")
+
+
+@dataclass
+class Caller:
+    """Somebody who is logged in."""
+
+    api: "Api"
+    email: str
+    id: str
+    access_token: str
+    refresh_token: str
+    headers: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.headers = {"Authorization": f"Bearer {self.access_token}"}
+
+    async def call(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """A request with the caller's access token."""
+        headers = {**self.headers, **options.pop("headers", {})}
+        return await self.api.call(method, path, headers=headers, **options)
+
+    async def get(self, path: str, **options: Any) -> httpx2.Response:
+        return await self.call("GET", path, **options)
+
+    async def post(self, path: str, json: Any = None, **options: Any) -> httpx2.Response:
+        return await self.call("POST", path, json=json, **options)
+
+    async def put(self, path: str, json: Any, **options: Any) -> httpx2.Response:
+        return await self.call("PUT", path, json=json, **options)
+
+    async def patch(self, path: str, json: Any, **options: Any) -> httpx2.Response:
+        return await self.call("PATCH", path, json=json, **options)
+
+    async def delete(self, path: str, **options: Any) -> httpx2.Response:
+        return await self.call("DELETE", path, **options)
+
+
+class Api:
+    """Anonymous requests, and ways to become somebody. Paths without a leading `/` are below `/api/v1`."""
+
+    def __init__(self, app: RunningApp) -> None:
+        self.app = app
+        # Starlette re-raises what became a 500: the answer is what is looked at here.
+        transport = httpx2.ASGITransport(app=app.app, raise_app_exceptions=False, client=("127.0.0.1", 50000))
+        self._client = httpx2.AsyncClient(transport=transport, base_url="http://test")
+
+    async def call(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """A request; asserts that every error is a problem document, but for those of the token endpoint."""
+        target = path if path.startswith("/") else f"/api/v1/{path}"
+        answer = await self._client.request(method, target, **options)
+        assert answer.status_code != 500, answer.text
+        assert answer.headers["x-request-id"]
+        if answer.status_code >= 400 and not target.startswith(("/api/v1/auth/token", "/health")):
+            assert_problem(answer, answer.status_code)
+        return answer
+
+    async def get(self, path: str, **options: Any) -> httpx2.Response:
+        return await self.call("GET", path, **options)
+
+    async def post(self, path: str, json: Any = None, **options: Any) -> httpx2.Response:
+        return await self.call("POST", path, json=json, **options)
+
+    async def login(self, email: str, password: str = PASSWORD) -> Caller:
+        """Logs in. Asserts that it works."""
+        answer = await self.post("auth/login", {"email": email, "password": password})
+        assert answer.status_code == 200, answer.text
+        tokens = answer.json()
+        caller = Caller(self, email, "", tokens["access_token"], tokens["refresh_token"])
+        caller.id = (await caller.get("auth/me")).json()["user"]["id"]
+        return caller
+
+    async def superuser(self) -> Caller:
+        """The seeded superuser, logged in."""
+        return await self.login(*ADMIN)
+
+    async def user(
+        self, *privileges: str, modules: Iterable[str] = (), email: str | None = None, role: str | None = None
+    ) -> Caller:
+        """A new user with a role of exactly these privileges and modules (none for neither), logged in.
+
+        `role` adds a seeded role by name.
+        """
+        email = email or f"user-{uuid4().hex[:12]}@example.com"
+        uow = UnitOfWork(self.app.platform.database)
+        roles = RoleService(uow, self.app.platform.catalog)
+        kernel = self.app.kernel
+        accounts = AccountService(uow, roles, kernel.sessions(uow), kernel.hasher, 15)
+        row: User = await accounts.draft(email, PASSWORD, None)
+        with acting_as("test", origin="job"):
+            async with uow.transaction():
+                await accounts.users.add(row)
+                given: list[UUID] = []
+                if privileges or modules:
+                    made = await roles.roles.add(Role(name=f"role-{uuid4().hex[:12]}"))
+                    assert made.pk is not None
+                    keys = await roles.privileges.keys_of(privileges)
+                    await roles.roles.set_privileges(made.pk, keys.values())
+                    await roles.roles.set_modules(made.pk, modules)
+                    given.append(made.id)
+                if role is not None and (seeded := await roles.find_by_name(role)) is not None:
+                    given.append(seeded)
+                assert row.pk is not None
+                await roles.assign(row.pk, given, actor=None)
+        return await self.login(email)
+
+
+def assert_problem(answer: httpx2.Response, status: int, code: str | None = None) -> dict[str, Any]:
+    """Asserts that the answer is a problem document of this status (and code); returns it."""
+    assert answer.status_code == status, (answer.status_code, answer.text)
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    problem: dict[str, Any] = answer.json()
+    assert {"type", "title", "status", "code", "detail", "instance", "request_id"} <= problem.keys()
+    assert problem["status"] == status
+    assert problem["type"] == f"/docs/errors#{problem['code']}"
+    assert problem["request_id"] == answer.headers["x-request-id"]
+    if code is not None:
+        assert problem["code"] == code, problem
+    return problem

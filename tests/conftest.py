@@ -1,0 +1,109 @@
+"""What all tests share: one app on SQLite and one on PostgreSQL with Redis, emptied after each test that wrote."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from app.auth import passwords
+from app.core.config import Environment, Settings
+from tests.api import Api
+from tests.backend import Backend, RunningApp, run_app
+from tests.services import REDIS_VARIABLE, PostgresServer, Services, start_services
+
+NO_SERVICES = os.environ.get("TEST_NO_SERVICES") == "1"
+FULL = os.environ.get("TEST_FULL") == "1"
+BACKENDS = ["sqlite"] if NO_SERVICES else ["sqlite", "postgres"]
+SECRET = "tests-only-" + "0123456789abcdefghijklmnopqrstuv"
+
+# Whoever runs the tests has settings of their own; the program under test must not see them.
+for name in list(os.environ):
+    if name.lower() in Settings.model_fields:
+        del os.environ[name]
+os.environ["ENVIRONMENT"] = "test"
+
+_services: list[Services] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The controller starts the servers; its workers inherit their addresses."""
+    if not hasattr(config, "workerinput"):
+        _services.append(start_services(no_services=NO_SERVICES))
+
+
+def pytest_unconfigure() -> None:
+    """Ends what was started."""
+    while _services:
+        _services.pop().stop()
+
+
+def settings_for(url: str, cache_url: str, **changes: Any) -> Settings:
+    """Settings of a program under test, without `.env` and environment."""
+    given = {
+        "environment": Environment.TEST,
+        "database_url": url,
+        "cache_url": cache_url,
+        "secret_key": SECRET,
+        "log_level": "WARNING",
+        **changes,
+    }
+    return Settings(_env_file=None, **given)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_hashes() -> Iterator[None]:
+    """The suite logs in hundreds of times; what Argon2id costs in earnest is tested where it matters."""
+    patch = pytest.MonkeyPatch()
+    patch.setattr(passwords, "MEMORY_KIB", 64)
+    patch.setattr(passwords, "PASSES", 1)
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+async def backend(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Backend]:
+    """An empty migrated database, and a way to make more; each worker has its own."""
+    folder = tmp_path_factory.mktemp(str(request.param))
+    made = Backend(request.param, folder, _server() if request.param == "postgres" else None)
+    await made.open()
+    yield made
+    made.close()
+
+
+def _server() -> PostgresServer:
+    server = PostgresServer()
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="session")
+async def running(backend: Backend) -> AsyncIterator[RunningApp]:
+    """The app, started, on a seeded database."""
+    url = backend.new_database()
+    cache_url = os.environ.get(REDIS_VARIABLE, "") if backend.name == "postgres" else ""
+    async with run_app(settings_for(url, cache_url)) as app:
+        yield app
+
+
+@pytest.fixture
+async def app(running: RunningApp) -> AsyncIterator[RunningApp]:
+    """The app for one test; afterwards the database is as it was seeded."""
+    yield running
+    await running.reset()
+
+
+@pytest.fixture
+async def api(app: RunningApp) -> Api:
+    """A client of the app."""
+    return Api(app)
+
+
+@pytest.fixture
+def unique() -> str:
+    """A word that no other test uses."""
+    return uuid.uuid4().hex[:12]
+
