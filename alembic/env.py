@@ -2,7 +2,7 @@
 
 import asyncio
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic import context
@@ -30,7 +30,7 @@ def _url() -> URL:
     return given if given is not None else load_settings().database
 
 
-def _render(kind: str, item: Any, _context: AutogenContext) -> str | bool:
+def _render(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
     """SQLModel's own types as plain SQLAlchemy, so that revisions depend on nothing else."""
     if kind == "type" and isinstance(item, AutoString):
         return f"sa.String(length={item.length})" if item.length else "sa.String()"

@@ -19,7 +19,7 @@ from app.core.shape import plan_of
 API_PREFIX = "/api/v1"
 
 
-class FaultyModules(Exception):  # noqa: N818  a finding
+class FaultyModules(Exception):
     """Modules that can't be started; `faults` has a line for each thing that is wrong."""
 
     def __init__(self, faults: Iterable[str]) -> None:
@@ -31,11 +31,8 @@ class FaultyModules(Exception):  # noqa: N818  a finding
 @cache
 def discover() -> Catalog:
     """Every `app/modules/*/module.py`, lowest first. Raises FaultyModules."""
-    found: list[Module] = []
-    for info in pkgutil.iter_modules(app.modules.__path__, "app.modules."):
-        if info.ispkg:
-            found.append(import_module(f"{info.name}.module").MODULE)
-    return catalog_of(found)
+    folders = [info.name for info in pkgutil.iter_modules(app.modules.__path__, "app.modules.") if info.ispkg]
+    return catalog_of([import_module(f"{name}.module").MODULE for name in folders])
 
 
 def catalog_of(modules: Sequence[Module]) -> Catalog:

@@ -37,10 +37,7 @@ async def violations(settings: Settings) -> list[str]:
 
 async def _admin_violations(settings: Settings) -> list[str]:
     """ADMIN_PASSWORD counts only while there is no superuser. A database that is down is asked later."""
-    if (
-        settings.database.get_backend_name() == "sqlite"
-        and not Path(settings.database.database or "").exists()
-    ):
+    if _is_missing_file(settings.database):
         return _first_superuser_faults(settings)
     database, hasher = open_database(settings, Keyring(["no list is served here"])), PasswordHasher()
     try:
@@ -57,6 +54,11 @@ async def _admin_violations(settings: Settings) -> list[str]:
         hasher.close()
         await database.dispose()
     return []
+
+
+def _is_missing_file(url: URL) -> bool:
+    """Whether this is SQLite without its file: asking would make it."""
+    return url.get_backend_name() == "sqlite" and not Path(url.database or "").exists()
 
 
 def _first_superuser_faults(settings: Settings) -> list[str]:
@@ -77,9 +79,9 @@ async def seed(database: Database, catalog: Catalog, hasher: PasswordHasher, set
     with acting_as("system", origin="cli"):
         await services.roles.synchronise(retire=True)
         made = [f"role {name}" for name in await services.roles.seed()]
-        if settings.is_production and not await services.superuser.exists():
-            if faults := _first_superuser_faults(settings):
-                raise RefusedStart(faults)
+        is_first = settings.is_production and not await services.superuser.exists()
+        if is_first and (faults := _first_superuser_faults(settings)):
+            raise RefusedStart(faults)
         email = canonical_email(settings.admin_email)
         if await services.superuser.ensure(email, settings.admin_password):
             made.append(f"superuser {email}")

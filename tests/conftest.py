@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.auth import passwords
-from app.core.config import Environment, Settings
+from app.core.config import Environment, Settings, load_settings
 from tests.api import Api
 from tests.backend import Backend, RunningApp, run_app
 from tests.services import REDIS_VARIABLE, PostgresServer, Services, start_services
@@ -49,7 +49,7 @@ def settings_for(url: str, cache_url: str, **changes: Any) -> Settings:
         "log_level": "WARNING",
         **changes,
     }
-    return Settings(_env_file=None, **given)
+    return load_settings(_env_file=None, **given)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -97,9 +97,7 @@ class Breaker:
     @property
     def is_open(self) -> bool:
         """Whether calls are to be spared now."""
-        if self._failures < _BREAK_AFTER or time.monotonic() >= self._open_until:
-            return False
-        return True
+        return self._failures >= _BREAK_AFTER and time.monotonic() < self._open_until
 
     def succeeded(self) -> None:
         """Closes; tells so if it was open."""

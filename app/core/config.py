@@ -27,7 +27,7 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
-class RefusedStart(Exception):  # noqa: N818  it is a decision, not an accident
+class RefusedStart(Exception):
     """The settings don't allow a start; `violations` has a line for each, all of them at once."""
 
     def __init__(self, violations: list[str]) -> None:

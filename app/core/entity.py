@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, event, text
-from sqlalchemy.orm import declared_attr
+from sqlalchemy import BigInteger, Column, ColumnElement, Integer, MetaData, Table, event, text
+from sqlalchemy.orm import Mapped, declared_attr
 from sqlmodel import Field, SQLModel
 
 from app.core.clock import now
@@ -25,6 +25,8 @@ metadata.naming_convention = NAMING
 # SQLite gives out keys by itself only for the type INTEGER.
 Key = BigInteger().with_variant(Integer, "sqlite")
 LIVE = text("deleted_at IS NULL")
+# A column of a table, or an attribute of its class.
+AnyColumn = ColumnElement[Any] | Mapped[Any]
 
 
 @event.listens_for(Table, "after_parent_attach")

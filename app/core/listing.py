@@ -124,7 +124,9 @@ def build_list(
 def _total(table: Table, visible: ColumnElement[bool], limit: int | None) -> ColumnElement[int]:
     if limit is None:
         return select(func.count()).select_from(table).where(visible).correlate(None).scalar_subquery()
-    rows = select(literal_column("1").label("one")).select_from(table).where(visible).correlate(None)
+    rows: Select[*tuple[Any, ...]] = (
+        select(literal_column("1").label("one")).select_from(table).where(visible).correlate(None)
+    )
     return select(func.count()).select_from(rows.limit(limit + 1).subquery()).scalar_subquery()
 
 

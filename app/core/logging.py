@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -88,10 +89,8 @@ class Channel:
         """Writes the event to the console and to the channel's file."""
         line = orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
         text = line.decode() if self.console is None else self.console(dict(event))
-        try:
+        with suppress(OSError, ValueError):  # a closed pipe must not fail a request
             sys.stderr.write(text + "\n")
-        except (OSError, ValueError):  # a closed pipe must not fail a request
-            pass
         if self.file is not None:
             self.file.write(line)
 

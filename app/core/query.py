@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, String, Uuid, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.orm import Mapped
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlmodel.sql.sqltypes import UTCDateTime
 
@@ -54,7 +55,7 @@ class DriverStatement:
 class Query:
     """A SELECT built once, with named parameters; `keys` are the names of its columns, in order."""
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
         """`statement` must not use `in_()` with a list: its length is not known when it is compiled."""
         self.statement = statement
         self.keys = tuple(column.key for column in statement.selected_columns)
@@ -67,7 +68,7 @@ class Query:
         return self._driver[dialect.name]
 
 
-def _compiled(statement: Select[Any], dialect: Dialect) -> DriverStatement:
+def _compiled(statement: Select[*tuple[Any, ...]], dialect: Dialect) -> DriverStatement:
     compiled = statement.compile(dialect=dialect)
     assert isinstance(compiled, SQLCompiler)  # noqa: S101  for the type checker
     if compiled.post_compile_params:
@@ -97,7 +98,7 @@ def _result(kind: Any, dialect: Dialect) -> Processor | None:
     return process
 
 
-def among(column: ColumnElement[UUID], name: str, *, is_sqlite: bool) -> ColumnElement[bool]:
+def among(column: ColumnElement[UUID] | Mapped[UUID], name: str, *, is_sqlite: bool) -> ColumnElement[bool]:
     """`column` is one of a list given as one parameter, so that the statement is the same for any length."""
     if is_sqlite:
         return column.in_(select(func.json_each(bindparam(name, type_=String)).table_valued("value").c.value))

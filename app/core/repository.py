@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, bindparam, func, literal_column
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -102,7 +102,9 @@ class BaseRepository(Generic[M]):
         """Whether any visible row fits."""
         key = (self.model, "exists", where.key)
         if key not in self._queries:
-            one = sa_select(literal_column("1").label("one")).select_from(table_of(self.model))
+            one: Select[*tuple[Any, ...]] = sa_select(literal_column("1").label("one")).select_from(
+                table_of(self.model)
+            )
             self._queries[key] = Query(one.where(where.build(), self.live()).limit(1))
         return bool(await self.uow.fetch(self._queries[key], where.values))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
-from sqlalchemy import Alias, ColumnElement, FromClause, Label, Table, TypeDecorator
+from sqlalchemy import ColumnElement, FromClause, Label, Table, TypeDecorator
 
 from app.core.query import Row
 
@@ -28,7 +28,7 @@ class Plan:
         self.table = table
         self.source: FromClause = table
         self.columns: list[ColumnElement[Any]] = []
-        self._aliases: dict[str, Alias] = {}
+        self._aliases: dict[str, FromClause] = {}
         self._paths: list[tuple[str, str | None]] = []
         for name, field in shape.model_fields.items():
             inner = nested_model(field.annotation)
@@ -45,12 +45,12 @@ class Plan:
         self.columns.append(column.label(name if part is None else f"{name}{NESTED}{part}"))
         self._paths.append((name, part))
 
-    def _follow(self, name: str) -> Alias:
+    def _follow(self, name: str) -> FromClause:
         """The table behind `name_pk`, joined once; outer where there may be none."""
         if name not in self._aliases:
             key = self.table.c[f"{name}_pk"]
             (foreign,) = key.foreign_keys
-            alias = foreign.column.table.alias(name)
+            alias: FromClause = foreign.column.table.alias(name)
             self.source = self.source.join(alias, key == alias.c["pk"], isouter=bool(key.nullable))
             self._aliases[name] = alias
         return self._aliases[name]

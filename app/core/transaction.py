@@ -90,7 +90,8 @@ class UnitOfWork:
             return await self.database.fetch(query, values)
         await self._session.flush()
         connection = await self._session.connection()
-        return (await connection.execute(query.statement, dict(values))).all()
+        rows: Sequence[Row] = (await connection.execute(query.statement, dict(values))).all()
+        return rows
 
     async def lock(self, name: str) -> None:
         """Holds a named lock until the transaction ends. SQLite has one writer at a time anyway."""

@@ -111,17 +111,11 @@ class PrivilegeService:
         return new
 
     async def _declare(self, privilege: Declared, row: Privilege | None) -> None:
-        values = {
-            "description": privilege.description,
-            "is_system": True,
-            "deleted_at": None,
-            "deleted_by": None,
-        }
-        if row is not None:
-            await self.privileges.update(row, values)
-        else:
+        if row is None:
             code, module, action = privilege.code, privilege.module, privilege.action
-            await self.privileges.add(Privilege(code=code, module=module, action=action, **values))
+            row = await self.privileges.add(Privilege(code=code, module=module, action=action))
+        values = {"description": privilege.description, "is_system": True}
+        await self.privileges.update(row, {**values, "deleted_at": None, "deleted_by": None})
 
     async def in_line(self, catalog: Catalog, *, retire: bool) -> bool:
         """Whether `synchronise` would change nothing; asks only, writes nothing."""

@@ -6,7 +6,6 @@ from sqlmodel import Field, SQLModel
 from app.core.entity import LIVE, Entity, Key
 from app.core.faults import taken
 
-
 IS_SUPERUSER = text("is_superuser")
 
 

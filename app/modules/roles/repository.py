@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, func
 from sqlalchemy import select as sa_select
 from sqlmodel import SQLModel, col, select
 
-from app.core.entity import referenced, table_of
+from app.core.entity import AnyColumn, referenced, table_of
 from app.core.listing import Where
 from app.core.query import Query
 from app.core.repository import BaseRepository
@@ -162,10 +162,10 @@ class RoleRepository(BaseRepository[Role]):
             await self.uow.session.delete(link)
         await self.flush()
 
-    def holders(self, users_pk: ColumnElement[int], role_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    def holders(self, users_pk: AnyColumn, role_id: AnyColumn) -> ColumnElement[bool]:
         """Condition on a column of users' keys: those that hold the live role."""
         return users_pk.in_(_HELD.where(col(Role.id) == role_id))
 
-    def superusers(self, users_pk: ColumnElement[int]) -> ColumnElement[bool]:
+    def superusers(self, users_pk: AnyColumn) -> ColumnElement[bool]:
         """Condition on a column of users' keys: those that hold the superuser role."""
         return users_pk.in_(_HELD.where(col(Role.is_superuser).is_(True)))

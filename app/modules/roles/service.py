@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 
 from app.auth.principal import Principal, Rights
+from app.core.entity import AnyColumn
 from app.core.errors import Conflict, Forbidden, InUse, Invalid
 from app.core.listing import Listing
 from app.core.module import Catalog
@@ -146,11 +147,11 @@ class RoleService:
         row = await self.roles.read_where(RoleRef, self.roles.of_superusers())
         return None if row is None else row.id
 
-    def superusers(self, users_pk: ColumnElement[int]) -> ColumnElement[bool]:
+    def superusers(self, users_pk: AnyColumn) -> ColumnElement[bool]:
         """A condition for other modules' queries: the users who hold the superuser role."""
         return self.roles.superusers(users_pk)
 
-    def holders(self, users_pk: ColumnElement[int], role_id: ColumnElement[UUID]) -> ColumnElement[bool]:
+    def holders(self, users_pk: AnyColumn, role_id: AnyColumn) -> ColumnElement[bool]:
         """A condition for other modules' queries: the users who hold the live role with this id."""
         return self.roles.holders(users_pk, role_id)
 

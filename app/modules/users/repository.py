@@ -8,14 +8,14 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, bindparam, func
 from sqlmodel import col, select, update
 
-from app.core.entity import table_of
+from app.core.entity import AnyColumn, table_of
 from app.core.listing import Where
 from app.core.repository import BaseRepository
 from app.core.transaction import UnitOfWork
 from app.modules.users.models import User, new_stamp
 from app.modules.users.schemas import UserSummary
 
-HoldersCondition = Callable[[ColumnElement[int], ColumnElement[UUID]], ColumnElement[bool]]
+HoldersCondition = Callable[[AnyColumn, AnyColumn], ColumnElement[bool]]
 
 
 class UserRepository(BaseRepository[User]):

@@ -28,7 +28,7 @@ class SuperuserSeeding:
             return bool(await self._superusers())
 
     async def ensure(self, email: str, password: str) -> UUID | None:
-        """Makes the superuser unless there is one; returns the new one's id. Raises Conflict if the address is taken."""
+        """Makes the superuser unless there is one; returns the new one's id. Raises Conflict for a taken address."""
         if await self.exists():
             return None
         password_hash = await self.hasher.hash(password)
