@@ -52,7 +52,8 @@ def assemble_kernel(platform: Platform) -> Kernel:
     def grants(uow: UnitOfWork) -> Grants:
         return RoleService(uow, catalog)
 
-    authenticator = PrincipalService(platform.database, platform.cache, tokens, catalog)
+    signer = Signer(settings.keyring.keys("cache")[0])
+    authenticator = PrincipalService(platform.database, platform.cache, signer, tokens, catalog)
     return Kernel(PasswordHasher(), tokens, authenticator, sessions, grants)
 
 

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 
 import app as package
 from app.composition import assemble_kernel, close, open_platform
@@ -18,15 +17,24 @@ from app.core.handlers import install
 from app.core.logging import configure, logger
 from app.core.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.core.middleware.body_limit import BodyLimitMiddleware
+from app.core.middleware.cors import CorsMiddleware
 from app.core.middleware.faults import FaultsMiddleware
 from app.core.middleware.head import HeadMiddleware
 from app.core.middleware.request_id import RequestIdMiddleware
 from app.core.middleware.request_log import RequestLogMiddleware
 from app.core.middleware.security_headers import SecurityHeadersMiddleware
 from app.core.module import Catalog
-from app.openapi import describe
+from app.openapi import describe, operation_id
 from app.pages.routes import page_routes
-from app.registry import API_PREFIX, FaultyModules, discover, naked_routes, shape_faults
+from app.registry import (
+    API_PREFIX,
+    FaultyModules,
+    discover,
+    naked_routes,
+    repeated_names,
+    repositories,
+    shape_faults,
+)
 from app.startup import EXIT_REFUSED, Startup, choose_database
 
 _log = logger("server")
@@ -46,6 +54,7 @@ def create_app(settings: Settings | None = None, catalog: Catalog | None = None)
         redoc_url=None,
         openapi_url="/openapi.json" if settings.docs else None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.settings, app.state.catalog, app.state.api_prefix = settings, catalog, API_PREFIX
     app.router.routes.extend(page_routes(docs_enabled=settings.docs, version=package.__version__))
@@ -55,7 +64,8 @@ def create_app(settings: Settings | None = None, catalog: Catalog | None = None)
     describe(app)
     if (
         faults := [f"{route} has no guard" for route in naked_routes(app.routes, _pages(app))]
-        + shape_faults()
+        + repeated_names(app.routes)
+        + shape_faults(repositories())
     ):
         raise FaultyModules(faults)
     if settings.metrics:
@@ -88,7 +98,7 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(AllowedHostsMiddleware, hosts=settings.allowed_hosts)
     if settings.cors_origins:
         app.add_middleware(
-            CORSMiddleware,
+            CorsMiddleware,
             allow_origins=settings.cors_origins,
             allow_credentials=True,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from app.core.handlers import MEDIA_TYPE, PROBLEM_SCHEMA
 from app.registry import API_PREFIX
@@ -37,6 +38,11 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of the endpoint function; start-up checks that no two have the same."""
+    return route.name
 
 
 def document(app: FastAPI) -> dict[str, Any]:

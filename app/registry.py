@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
+from typing import Any
 
 from fastapi.routing import RouteContext, iter_route_contexts
 from starlette.routing import BaseRoute
@@ -93,7 +94,7 @@ def guards_at(context: RouteContext) -> list[AnyGuard]:
 
 
 def label(context: RouteContext) -> str:
-    """`GET /items/{item_id}`."""
+    """`GET /users/{user_id}`."""
     return f"{','.join(sorted(context.methods or ()))} {context.path}".strip()
 
 
@@ -107,10 +108,28 @@ def naked_routes(routes: Sequence[BaseRoute], allowed: Iterable[str]) -> list[st
     ]
 
 
-def shape_faults() -> list[str]:
+def repeated_names(routes: Sequence[BaseRoute]) -> list[str]:
+    """Endpoint functions of the same name: the name is the operation's id in the OpenAPI document."""
+    contexts = [context for context in iter_route_contexts(routes) if guards_at(context)]
+    names = [str(context.name) for context in contexts]
+    return [
+        f"{label(c)}: another endpoint is called {c.name} too"
+        for c in contexts
+        if names.count(str(c.name)) > 1
+    ]
+
+
+def repositories(root: type[BaseRepository[Any]] = BaseRepository) -> Iterator[type[BaseRepository[Any]]]:
+    """Every repository of the program."""
+    for repository in root.__subclasses__():
+        yield repository
+        yield from repositories(repository)
+
+
+def shape_faults(among: Iterable[type[BaseRepository[Any]]]) -> list[str]:
     """Lists whose columns don't fit the shape that they promise; their values go out without another look."""
     faults = []
-    for repository in BaseRepository.__subclasses__():
+    for repository in among:
         for shape in repository.summaries:
             try:
                 misfits = list(plan_of(table_of(repository.model), shape).misfits(shape))

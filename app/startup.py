@@ -20,9 +20,8 @@ from app.core.module import Catalog
 from app.core.platform import Platform
 from app.core.text import canonical_email
 from app.migrations import upgrade
-from app.modules.system.models import State
-from app.modules.system.repository import SystemRepository
-from app.registry import discover
+from app.modules.system.service import SystemService
+from app.registry import API_PREFIX, discover
 
 EXIT_REFUSED = 78  # EX_CONFIG of sysexits.h
 FALLBACK = ROOT / "data" / "fallback.db"
@@ -150,8 +149,7 @@ class Startup:
             await upgrade(platform.database.url)
             await seed(platform.database, platform.catalog, self._hasher, settings)
         await platform.database.ping()
-        if await SystemRepository(platform).migrations() is not State.OK:
-            raise Unavailable("the schema is not current; run `python -m app init-db`")
+        await SystemService(platform, API_PREFIX).require_schema()
         if settings.is_production and (faults := await _admin_violations(settings)):
             refuse(faults)
         with acting_as("system", origin="job"):

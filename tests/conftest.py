@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.services import REDIS_VARIABLE, PostgresServer, Services, start_servi
 
 NO_SERVICES = os.environ.get("TEST_NO_SERVICES") == "1"
 FULL = os.environ.get("TEST_FULL") == "1"
+CONTRACTS = Path(__file__).parent / "architecture"
 BACKENDS = ["sqlite"] if NO_SERVICES else ["sqlite", "postgres"]
 SECRET = "tests-only-" + "0123456789abcdefghijklmnopqrstuv"
 
@@ -27,9 +29,15 @@ os.environ["ENVIRONMENT"] = "test"
 _services: list[Services] = []
 
 
+def reads_sources_only(config: pytest.Config) -> bool:
+    """Whether nothing but the contracts is asked for: they look at the code and need no server."""
+    paths = [config.invocation_params.dir / name.partition("::")[0] for name in config.args]
+    return all(path.resolve().is_relative_to(CONTRACTS) for path in paths)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """The controller starts the servers; its workers inherit their addresses."""
-    if not hasattr(config, "workerinput"):
+    if not hasattr(config, "workerinput") and not reads_sources_only(config):
         _services.append(start_services(no_services=NO_SERVICES))
 
 

@@ -1,4 +1,4 @@
-"""`.ci/run` on a planted machine: it installs what is missing, runs both commands, and fails when one does."""
+"""`.ci/run` on a planted machine: it installs what is missing, runs both commands, fails when one does."""
 
 import shutil
 import subprocess

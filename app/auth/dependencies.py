@@ -15,26 +15,26 @@ from fastapi.security.base import SecurityBase
 from app.auth.ports import Kernel
 from app.auth.principal import Principal
 from app.core.errors import BadRequest, Unauthenticated
-from app.core.routing import refuse_unknown_query
+from app.core.routing import refuse_malformed
 
 TOKEN_URL = "api/v1/auth/token"  # noqa: S105  relative, so that it also holds behind a path prefix
 _FALSE = {"", "false"}
+_CREDENTIALS = {b"authorization", b"x-api-key"}
 
 
 def bearer_token(request: Request) -> str | None:
     """The bearer token of the `Authorization` header, or None. Never read from anywhere else (RFC 6750 2).
 
-    Raises BadRequest for two credentials at once.
+    Raises BadRequest for two credentials at once, whatever their kinds.
     """
-    found: list[str] = []
-    for name, value in request.scope["headers"]:
-        if name == b"authorization":
-            scheme, _, credential = value.decode("latin-1").partition(" ")
-            if scheme.lower() == "bearer":
-                found.append(credential.strip())
+    found = [(name, value) for name, value in request.scope["headers"] if name in _CREDENTIALS]
     if len(found) > 1:
         raise BadRequest("Send one credential, not two.")
-    return found[0] if found else None
+    for name, value in found:
+        scheme, _, credential = value.decode("latin-1").partition(" ")
+        if name == b"authorization" and scheme.lower() == "bearer":
+            return str(credential.strip())
+    return None
 
 
 def kernel_of(request: Request) -> Kernel:
@@ -65,7 +65,7 @@ class Guard(SecurityBase):
     async def __call__(self, request: Request) -> Principal:
         """The caller, let in."""
         principal = await identify(request)
-        refuse_unknown_query(request)
+        refuse_malformed(request)
         return principal
 
 
@@ -82,7 +82,7 @@ class PermissionChecker(Guard):
         """The caller, who holds the privilege. Raises Forbidden, which names it."""
         principal = await identify(request)
         principal.require(self.required(request))
-        refuse_unknown_query(request)
+        refuse_malformed(request)
         return principal
 
     def required(self, request: Request) -> str:
@@ -111,8 +111,8 @@ class Public:
         self.reason = reason
 
     async def __call__(self, request: Request) -> None:
-        """Only looks at the names of the query's parameters."""
-        refuse_unknown_query(request)
+        """Only looks at the form of the request."""
+        refuse_malformed(request)
 
 
 def public(reason: str) -> DependsMarker:

@@ -12,6 +12,7 @@ from typing import TypeVar
 from passlib.context import CryptContext
 
 from app.core.errors import Unavailable, WeakPassword
+from app.core.logging import logger
 
 T = TypeVar("T")
 MAX_LENGTH = 128
@@ -20,8 +21,8 @@ PRODUCT = "tessera"
 MEMORY_KIB, PASSES, LANES = 19_456, 2, 1
 _WORKERS = 2
 _MAX_WAITING = 64
-_MAX_MEMORY_KIB = 256 * 1024
-_PARAMETERS = re.compile(r"^\$argon2id\$v=\d+\$m=(\d+),t=(\d+),p=(\d+)\$")
+_MAX_MEMORY_KIB, _MAX_PASSES, _MAX_LANES = 256 * 1024, 16, 16
+_PARAMETERS = re.compile(r"\$argon2id\$v=19\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$", re.ASCII)
 _ACCEPTED_SCHEMES = ["argon2"]
 
 
@@ -30,18 +31,21 @@ def normalized(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
-def check_policy(password: str, *, min_length: int, email: str, full_name: str | None = None) -> None:
-    """Length and context only, no rules of composition. Raises WeakPassword (one error at `password`)."""
+def check_policy(
+    password: str, *, min_length: int, email: str, full_name: str | None = None, field: str = "password"
+) -> None:
+    """Length and context only, no rules of composition. Raises WeakPassword (one error, at `field`)."""
     text = normalized(password)
     if len(text) < min_length:
-        raise _weak(f"The password must have at least {min_length} characters.")
+        raise _weak(field, f"The password must have at least {min_length} characters.")
     if len(text) > MAX_LENGTH:
-        raise _weak(f"The password must have at most {MAX_LENGTH} characters.")
+        raise _weak(field, f"The password must have at most {MAX_LENGTH} characters.")
     left = text.casefold()
     for word in sorted(_context_words(email, full_name), key=len, reverse=True):
         left = left.replace(word, "")
     if len(left) < min_length // 2:
-        raise _weak("The password is made of the e-mail address, the name or the name of this product.")
+        made_of = "the e-mail address, the name or the name of this product"
+        raise _weak(field, f"The password is made of {made_of}.")
 
 
 def _context_words(email: str, full_name: str | None) -> set[str]:
@@ -49,9 +53,9 @@ def _context_words(email: str, full_name: str | None) -> set[str]:
     return {PRODUCT, email.casefold(), *(part for part in parts if len(part) > 3)}  # noqa: PLR2004
 
 
-def _weak(message: str) -> WeakPassword:
+def _weak(field: str, message: str) -> WeakPassword:
     return WeakPassword(
-        message, errors=[{"loc": ["body", "password"], "code": "weak_password", "message": message}]
+        message, errors=[{"loc": ["body", field], "code": "weak_password", "message": message}]
     )
 
 
@@ -77,6 +81,7 @@ class PasswordHasher:
         )
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="argon2")
         self._waiting = 0
+        self._strength = (MEMORY_KIB, PASSES)
         self._stand_in = self._context.hash(token_urlsafe())
 
     async def hash(self, password: str) -> str:
@@ -85,16 +90,24 @@ class PasswordHasher:
 
     async def verify(self, password: str, stored: str | None) -> Verdict:
         """Takes the same time whether or not there is a usable hash. Raises Unavailable when too many wait."""
-        return await self._in_pool(lambda: self._verify(password, stored))
+        if stored is not None and not is_affordable(stored):
+            logger("server").warning("auth.unusable_hash")
+            stored = None
+        return await self._in_pool(lambda: self._verify(normalized(password), stored))
 
-    def _verify(self, password: str, stored: str | None) -> Verdict:
-        usable = stored is not None and is_affordable(stored) and self._context.identify(stored) is not None
-        if len(password) > MAX_LENGTH:
-            password, usable = "", False
-        matches, new_hash = self._context.verify_and_update(
-            normalized(password), stored if usable and stored is not None else self._stand_in
-        )
-        return Verdict(matches and usable, new_hash if matches and usable else None)
+    def _verify(self, text: str, stored: str | None) -> Verdict:
+        if stored is not None and len(text) <= MAX_LENGTH:
+            try:
+                matches = self._context.verify(text, stored)
+            except ValueError:  # damaged behind its parameters
+                logger("server").warning("auth.unusable_hash")
+            else:
+                stronger = (
+                    self._context.hash(text) if matches and _is_weaker(stored, self._strength) else None
+                )
+                return Verdict(matches, stronger)
+        self._context.verify(text[:MAX_LENGTH], self._stand_in)
+        return Verdict(matches=False)
 
     async def _in_pool(self, work: Callable[[], T]) -> T:
         if self._waiting >= _MAX_WAITING:
@@ -111,6 +124,15 @@ class PasswordHasher:
 
 
 def is_affordable(stored: str) -> bool:
-    """Whether verifying would stay within bounds: a planted hash must not eat the memory (CWE-400)."""
+    """Whether this is an Argon2id hash that verifies within bounds: a planted one must not eat the memory (CWE-400)."""
     found = _PARAMETERS.match(stored)
-    return found is None or int(found[1]) <= _MAX_MEMORY_KIB
+    if found is None:
+        return False
+    memory, passes, lanes = (int(number) for number in found.groups())
+    return memory <= _MAX_MEMORY_KIB and passes <= _MAX_PASSES and lanes <= _MAX_LANES
+
+
+def _is_weaker(stored: str, strength: tuple[int, int]) -> bool:
+    """Whether memory or passes fall short; a stronger hash, brought from elsewhere, stays as it is."""
+    found = _PARAMETERS.match(stored)
+    return found is not None and (int(found[1]) < strength[0] or int(found[2]) < strength[1])

@@ -28,6 +28,7 @@ _MAX_LENGTH = 4096
 _SHAPE = re.compile(r"([A-Za-z0-9_-]{1,200})\.([A-Za-z0-9_-]{1,3500})\.([A-Za-z0-9_-]{43})")
 _LEEWAY_SECONDS = 5
 _FUTURE_SECONDS = 60
+_NO_TIME = 2**40  # larger numbers are no instants, and too large ones no floats
 _OPTIONS = {f"verify_{name}": False for name in ("exp", "nbf", "iat", "aud", "iss", "sub", "jti", "at_hash")}
 
 
@@ -41,9 +42,9 @@ class Claims(BaseModel):
     sub: str = Field(min_length=36, max_length=36)
     sid: str = Field(min_length=36, max_length=36)
     jti: str = Field(min_length=36, max_length=36)
-    iat: int
-    exp: int
-    nbf: int | None = None
+    iat: int = Field(ge=0, lt=_NO_TIME)
+    exp: int = Field(ge=0, lt=_NO_TIME)
+    nbf: int | None = Field(default=None, ge=0, lt=_NO_TIME)
     ver: int
 
     @property

@@ -94,10 +94,15 @@ class Breaker:
         self._failures = 0
         self._open_until = 0.0
 
-    @property
-    def is_open(self) -> bool:
-        """Whether calls are to be spared now."""
-        return self._failures >= _BREAK_AFTER and time.monotonic() < self._open_until
+    def lets_through(self) -> bool:
+        """Whether a call may be made now. Of those that come when it is time to look again, only the first may."""
+        if self._failures < _BREAK_AFTER:
+            return True
+        moment = time.monotonic()
+        if moment < self._open_until:
+            return False
+        self._open_until = moment + _BREAK_SECONDS
+        return True
 
     def succeeded(self) -> None:
         """Closes; tells so if it was open."""
@@ -132,7 +137,7 @@ class RedisCache:
 
     async def get(self, key: str) -> Any | None:
         """The value; None also where it is no JSON or too large to be ours."""
-        if self._breaker.is_open:
+        if not self._breaker.lets_through():
             return None
         try:
             raw = await self._redis.get(NAMESPACE + key)
@@ -149,7 +154,7 @@ class RedisCache:
 
     async def set(self, key: str, value: Any, ttl_seconds: int) -> None:
         """Keeps a JSON value."""
-        if self._breaker.is_open:
+        if not self._breaker.lets_through():
             return
         try:
             await self._redis.set(NAMESPACE + key, orjson.dumps(value), ex=ttl_seconds)

@@ -1,6 +1,7 @@
 """Whose request it is: the peer's address, or what configured proxies say of it."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from starlette.types import Scope
@@ -35,6 +36,7 @@ class ClientAddress:
         return any(parsed.version == network.version and parsed in network for network in self._trusted)
 
 
+@lru_cache(maxsize=4096)
 def _parsed(text: str) -> str | None:
     try:
         address = ip_address(text)

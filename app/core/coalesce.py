@@ -55,7 +55,7 @@ class Coalescer(Generic[K, V]):
                     if not future.done():
                         future.set_exception(_copied(error))
                 if not isinstance(error, Exception):
-                    self._busy = False
+                    self._give_up()
                     raise
                 continue
             for key, future in wanted:
@@ -63,11 +63,23 @@ class Coalescer(Generic[K, V]):
                     future.set_result(found.get(key))
         self._busy = False
 
+    def _give_up(self) -> None:
+        """The server is stopping: whoever came meanwhile must not wait for an answer that nobody will give."""
+        for _, future in self._waiting:
+            if not future.done():
+                future.set_exception(_stopping())
+        self._waiting = []
+        self._busy = False
+
+
+def _stopping() -> TimeoutError:
+    return TimeoutError("the server is stopping")
+
 
 def _copied(error: BaseException) -> Exception:
     """One exception for each waiter: a shared traceback would grow with every one that raises it."""
     if not isinstance(error, Exception):
-        return TimeoutError("the server is stopping")
+        return _stopping()
     try:
         made = type(error)(*error.args)
     except Exception:  # noqa: BLE001  an exception with a constructor of its own

@@ -185,6 +185,13 @@ class Invalid(AppError):
         """An error at one field."""
         return cls(message, errors=[{"loc": [where, name], "code": code, "message": message}])
 
+    @classmethod
+    def entries(cls, name: str, indexes: Sequence[int], message: str, code: str = "invalid") -> "Invalid":
+        """An error at entries of a list in the body, told by their places: what was sent is not echoed."""
+        return cls(
+            message, errors=[{"loc": ["body", name, i], "code": code, "message": message} for i in indexes[:20]]
+        )
+
 
 class WeakPassword(Invalid):
     """The password is too short, too long, or made of what everybody knows about the account."""

@@ -25,6 +25,7 @@ _UNIQUE, _FOREIGN_KEY = "23505", "23503"
 _BAD_VALUE = ("22", "23")
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
 _SQLITE_DOWN = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+_SQLITE_UNIQUE_EXPRESSION = re.compile(r"UNIQUE constraint failed: index '(.+)'")
 _SQLITE_UNIQUE = re.compile(r"UNIQUE constraint failed: (.+)")
 
 
@@ -106,6 +107,8 @@ def _of_postgres(state: str, constraint: str | None, statement: str) -> AppError
 
 def _of_sqlite(error: sqlite3.Error, statement: str) -> AppError | None:
     text, code = str(error), getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if match := _SQLITE_UNIQUE_EXPRESSION.search(text):
+        return _conflict(_by_name().get(match[1]))
     if match := _SQLITE_UNIQUE.search(text):
         return _conflict(_by_columns().get(frozenset(match[1].split(", "))))
     if code in _SQLITE_BUSY:
@@ -146,7 +149,7 @@ def _by_name() -> Mapping[str, Taken]:
 
 
 def _by_columns() -> Mapping[frozenset[str], Taken]:
-    """SQLite names the columns and not the index."""
+    """SQLite names the columns and not the index, unless the index is one of expressions."""
     found = {}
     for table, rule in _uniques():
         assert isinstance(rule, (Index, UniqueConstraint))  # noqa: S101  as selected above

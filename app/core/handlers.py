@@ -17,7 +17,6 @@ from app.core.errors import (
     FieldError,
     Invalid,
     MethodNotAllowed,
-    UnsupportedMediaType,
     by_status,
 )
 from app.core.faults import translate
@@ -61,7 +60,7 @@ def install(app: FastAPI) -> None:
 
     async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        return problem_response(_of_validation(request, error), request.url.path)
+        return problem_response(_of_validation(error), request.url.path)
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
@@ -95,32 +94,22 @@ def _of_framework(app: FastAPI, request: Request, error: HTTPException) -> AppEr
     return kind(detail, headers=headers)
 
 
-def _of_validation(request: Request, error: RequestValidationError) -> AppError:
+def _of_validation(error: RequestValidationError) -> AppError:
     faults: Sequence[Mapping[str, Any]] = error.errors()
     if any(fault["type"] in _UNREADABLE for fault in faults):
         return BadRequest("The body is no valid JSON.")
-    if any(fault["loc"][:1] == ("body",) for fault in faults) and _is_foreign(request):
-        return UnsupportedMediaType("The body must be application/json.")
     errors = [_field_error(fault) for fault in faults[:MAX_REPORTED]]
     return Invalid("The request is not valid.", errors=errors)
 
 
-def _is_foreign(request: Request) -> bool:
-    """Whether a body was sent that calls itself something else than JSON."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    sent = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    return (
-        sent
-        and kind != "application/json"
-        and not (kind.startswith("application/") and kind.endswith("+json"))
-    )
-
-
 def _field_error(fault: Mapping[str, Any]) -> FieldError:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"].endswith("_parsing"):
+        message = message.partition(",")[0]  # what follows quotes characters that were sent
     return FieldError(
         loc=[str(part)[:100] if isinstance(part, str) else part for part in fault["loc"]],
         code=_CODES.get(fault["type"], fault["type"]),
-        message=str(fault["msg"]).removeprefix("Value error, "),
+        message=message,
     )
 
 

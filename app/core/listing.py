@@ -91,10 +91,14 @@ def after_cursor(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElemen
 
 @dataclass(frozen=True, slots=True)
 class ListStatement:
-    """The two queries of a list: a page with its total, and the total alone for an empty page."""
+    """The two queries of a list: a page with its total, and the total alone for an empty page.
+
+    `sort_places`: where in a row of the page the values stand that it is sorted by.
+    """
 
     page: Query
     count: Query
+    sort_places: tuple[int, ...]
 
 
 def build_list(
@@ -104,12 +108,15 @@ def build_list(
     behind: ColumnElement[bool] | None,
     count_limit: int | None,
 ) -> ListStatement:
-    """Columns of the shape, then the sort values (for the cursor), then the total."""
+    """Columns of the shape, then the sort values that are not among them (for the cursor), then the total."""
     total = _total(plan.table, visible, count_limit)
+    shown = {column.element: index for index, column in enumerate(plan.columns)}
+    extra = [key.column for key in keys if key.column not in shown]
+    places = shown | {column: len(plan.columns) + index for index, column in enumerate(extra)}
     statement: Select[Any] = (
         select(
             *plan.columns,
-            *(key.column.label(f"sort__{index}") for index, key in enumerate(keys)),
+            *(column.label(f"sort__{index}") for index, column in enumerate(extra)),
             total.label("list__total"),
         )
         .select_from(plan.source)
@@ -118,7 +125,8 @@ def build_list(
         .limit(bindparam("limit", type_=Integer))
         .offset(bindparam("offset", type_=Integer))
     )
-    return ListStatement(Query(statement), Query(select(total.label("list__total"))))
+    count = Query(select(total.label("list__total")))
+    return ListStatement(Query(statement), count, tuple(places[key.column] for key in keys))
 
 
 def _total(table: Table, visible: ColumnElement[bool], limit: int | None) -> ColumnElement[int]:
@@ -183,6 +191,7 @@ class Listing(Generic[S]):
                 found.append(("prev", query.link(path, page=query.page - 1)))
             if self.next_cursor and (query.page + 1) * query.per_page <= MAX_DEPTH:
                 found.append(("next", query.link(path, page=query.page + 1)))
-            if envelope["pages"] and not envelope["total_is_capped"]:
-                found.append(("last", query.link(path, page=envelope["pages"])))
+            last = envelope["pages"]
+            if last and not envelope["total_is_capped"] and last * query.per_page <= MAX_DEPTH:
+                found.append(("last", query.link(path, page=last)))
         return ", ".join(f'<{target}>; rel="{name}"' for name, target in found)

@@ -28,6 +28,8 @@ from app.core.transaction import UnitOfWork
 
 M = TypeVar("M", bound=Entity)
 S = TypeVar("S", bound=BaseModel)
+# Clients choose order and filters: statements that are kept must not grow with what they think of.
+MAX_LISTS = 500
 
 
 class BaseRepository(Generic[M]):
@@ -73,7 +75,7 @@ class BaseRepository(Generic[M]):
         keys = self._sort_keys(query, lead)
         scope = repr((self.model.__name__, [where.key for where in wheres], [w.values for w in wheres]))
         digest = query.digest(scope)
-        after = decode_cursor(rules.signer, digest, query.cursor) if query.cursor else None
+        after = None if query.cursor is None else decode_cursor(rules.signer, digest, query.cursor)
         statement = self._list(query, shape, wheres, keys, after)
         values: dict[str, Any] = {name: value for where in wheres for name, value in where.values.items()}
         values |= lead.values if lead is not None else {}
@@ -83,7 +85,9 @@ class BaseRepository(Generic[M]):
         total = rows[0][-1] if rows else (await self.uow.fetch(statement.count, values))[0][0]
         more = len(rows) > query.per_page
         last = rows[query.per_page - 1] if more else None
-        cursor = encode_cursor(rules.signer, digest, last[-1 - len(keys) : -1]) if last is not None else None
+        cursor = None
+        if last is not None:
+            cursor = encode_cursor(rules.signer, digest, [last[place] for place in statement.sort_places])
         plan = plan_of(table_of(self.model), shape)
         found = plan.values(rows[: query.per_page])
         return Listing(shape, found, query, total, rules.count_limit, cursor)
@@ -227,6 +231,8 @@ class BaseRepository(Generic[M]):
         forms = tuple(where.key for where in wheres)
         key = (self.model, shape, forms, tuple(query.order), query.deleted, query.count, gaps, len(keys))
         if key not in self._lists:
+            if len(self._lists) >= MAX_LISTS:
+                self._lists.clear()
             visible = self.live(deleted=query.deleted)
             for where in wheres:
                 visible = visible & where.build()

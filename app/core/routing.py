@@ -4,6 +4,7 @@ FastAPI matches linearly, and twice for each included router: at 300 routes that
 A router that first looks at its prefix makes the price nearly independent of the number of modules.
 """
 
+import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any, get_origin
 
@@ -16,7 +17,7 @@ from starlette._utils import get_route_path
 from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
 
-from app.core.errors import FieldError, Invalid
+from app.core.errors import FieldError, Invalid, UnsupportedMediaType
 
 MAX_REPORTED = 20
 
@@ -25,9 +26,12 @@ class JsonRequest(Request):
     """Reads bodies with one meaning: UTF-8 only, no NaN, no lone surrogates, bounded depth (RFC 8259)."""
 
     async def json(self) -> Any:
-        """The parsed body. Raises json.JSONDecodeError, which orjson's own error is a subclass of."""
+        """The parsed body. Raises json.JSONDecodeError, which orjson's own error is a subclass of.
+
+        None for what isn't JSON by its own account: the guard refuses it, once the caller is let in.
+        """
         if not hasattr(self, "_json"):
-            self._json = orjson.loads(await self.body())
+            self._json = None if is_foreign(self) or is_encoded(self) else orjson.loads(await self.body())
         return self._json
 
 
@@ -38,6 +42,7 @@ class ModuleRoute(APIRoute):
         """As FastAPI's."""
         super().__init__(path, endpoint, **options)
         self.query_names = dict(_query_names(self.dependant))
+        self.reads_json = self.body_field is not None
         self.template = path
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -65,13 +70,39 @@ def _query_names(dependant: Dependant) -> Iterator[tuple[str, bool]]:
         yield from _query_names(inner)
 
 
-def refuse_unknown_query(request: Request) -> None:
-    """Raises `Invalid` for query parameters that this route doesn't know, or that were sent twice.
+def refuse_malformed(request: Request) -> None:
+    """Raises `UnsupportedMediaType` for a body of another kind, `Invalid` for query parameters that aren't known.
 
     Called by the guards: after who and may they (401, 403), before anything is done.
     """
-    if not request.scope["query_string"]:
-        return
+    if is_encoded(request):
+        raise UnsupportedMediaType("Encoded bodies are not read here.")
+    if getattr(request.scope["route"], "reads_json", False) and is_foreign(request):
+        raise UnsupportedMediaType("The body must be application/json.")
+    if request.scope["query_string"]:
+        _refuse_unknown_query(request)
+
+
+def is_foreign(request: Request) -> bool:
+    """Whether a body was sent that calls itself something else than JSON in UTF-8 (RFC 8259 8.1)."""
+    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    kind = kind.strip()
+    is_json = kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    charset = re.search(r"charset\s*=\s*\"?([^\";\s]*)", parameters)
+    return _has_body(request) and not (is_json and (charset is None or charset[1] in {"utf-8", "utf8"}))
+
+
+def is_encoded(request: Request) -> bool:
+    """Whether a compressed body was sent: a small one may unfold to anything (CWE-409)."""
+    encodings = request.headers.getlist("content-encoding")
+    return _has_body(request) and any(e.strip().lower() not in {"", "identity"} for e in encodings)
+
+
+def _has_body(request: Request) -> bool:
+    return request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
+
+
+def _refuse_unknown_query(request: Request) -> None:
     known: dict[str, bool] = getattr(request.scope["route"], "query_names", {})
     faults, seen = [], set()
     for name, value in request.query_params.multi_items():
@@ -96,7 +127,7 @@ class ModuleRouter(APIRouter):
     gate = ""
 
     def __init__(self, prefix: str, *, tags: Sequence[str]) -> None:
-        """`prefix`: the module's path below the API's, such as `/items`."""
+        """`prefix`: the module's path below the API's, such as `/users`."""
         super().__init__(prefix=prefix, tags=list(tags), route_class=ModuleRoute)
 
     def open(self, prefix: str) -> None:

@@ -27,7 +27,7 @@ class Plan:
         """Worked out once for each pair; at start-up for every answer that is declared."""
         self.table = table
         self.source: FromClause = table
-        self.columns: list[ColumnElement[Any]] = []
+        self.columns: list[Label[Any]] = []
         self._aliases: dict[str, FromClause] = {}
         self._paths: list[tuple[str, str | None]] = []
         for name, field in shape.model_fields.items():
@@ -68,10 +68,9 @@ class Plan:
             model = shape if part is None else nested_model(shape.model_fields[name].annotation)
             annotation = model.model_fields[part or name].annotation if model is not None else None
             kinds = set(get_args(annotation)) if get_origin(annotation) in _UNIONS else {annotation}
-            source = column.element if isinstance(column, Label) else column
             if _python_type(column) not in kinds - {type(None)}:
                 yield f"{name} is {annotation}, its column holds {_python_type(column).__name__}"
-            elif getattr(source, "nullable", False) and type(None) not in kinds:
+            elif getattr(column.element, "nullable", False) and type(None) not in kinds:
                 yield f"{name} may be empty in the database"
 
     def _folded(self, row: Row) -> dict[str, Any]:

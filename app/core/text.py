@@ -8,6 +8,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 EMAIL_LENGTH = 254  # RFC 5321 4.5.3.1.3
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+# Letters and marks that are shown as nothing (Unicode's Default_Ignorable_Code_Point, beyond the above).
+_IGNORABLE = frozenset(
+    map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x3164, 0xFFA0, *range(0x180B, 0x1810)))
+) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 
 
 def _without_nul(value: str) -> str:
@@ -18,9 +22,9 @@ def _without_nul(value: str) -> str:
 
 def _visible(value: str) -> str:
     """Names take no control, bidi or zero-width characters (UTS 36): two that look alike must be alike."""
-    if any(unicodedata.category(char) in _INVISIBLE for char in value):
+    if any(unicodedata.category(char) in _INVISIBLE or char in _IGNORABLE for char in value):
         raise ValueError("must not contain control or invisible characters")
-    return unicodedata.normalize("NFKC", value)
+    return unicodedata.normalize("NFKC", value).strip()
 
 
 def canonical_email(value: str) -> str:
@@ -41,11 +45,9 @@ def _email(value: object) -> object:
 
 
 Text = Annotated[str, AfterValidator(_without_nul)]
-Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(_visible),
-]
+# Limits of length stand behind the normal form, which can be longer than what was sent.
+VisibleText = Annotated[str, AfterValidator(_visible)]
+Name = Annotated[VisibleText, Field(min_length=1, max_length=100)]
 Email = Annotated[
     str,
     Field(max_length=EMAIL_LENGTH, examples=["ada@example.com"], json_schema_extra={"format": "email"}),

@@ -4,7 +4,8 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.logging import logger
+from app.core.clock import now
+from app.core.logging import CHANNELS
 from app.core.telemetry import observe
 
 _SERVER_ERROR = 500
@@ -16,7 +17,7 @@ class RequestLogMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         """Sits inside of the request id, outside of all that may refuse."""
         self.app = app
-        self._log = logger("activity")
+        self._channel = CHANNELS["activity"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on, then logs; also where the client went away or the answer broke off."""
@@ -39,14 +40,20 @@ class RequestLogMiddleware:
         finally:
             seconds = (ended or time.perf_counter()) - started
             context = scope["request_context"]
-            self._log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status or _SERVER_ERROR,
-                outcome="ok" if ended else "aborted",
-                duration_ms=round(seconds * 1000, 2),
-                client_ip=context.client_ip,
-                actor_type=context.actor_type,
+            self._channel.emit_request(
+                {
+                    "timestamp": now().isoformat(),
+                    "level": "info",
+                    "event": "request",
+                    "request_id": context.request_id,
+                    "method": scope["method"],
+                    "path": scope["path"],
+                    "status": status or _SERVER_ERROR,
+                    "outcome": "ok" if ended else "aborted",
+                    "duration_ms": round(seconds * 1000, 2),
+                    "client_ip": context.client_ip,
+                    "actor_type": context.actor_type,
+                    "actor_id": context.actor_id,
+                }
             )
             observe(scope, status or _SERVER_ERROR, seconds)

@@ -9,6 +9,8 @@ _ALWAYS = (
     (b"x-frame-options", b"DENY"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
+    # A line of its own: an answer that varies by more has lines for that.
+    (b"vary", b"Authorization"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
@@ -16,7 +18,6 @@ _HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 _DEFAULTS = (
     (b"content-security-policy", API_CSP),
     (b"cache-control", b"private, no-cache"),
-    (b"vary", b"Authorization"),
 )
 
 

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import orjson
 from fastapi import Request, Response
 
-from app.core.errors import AppError, Invalid, RateLimited, Unavailable, UnsupportedMediaType
+from app.core.errors import AppError, Conflict, Invalid, RateLimited, Unavailable, UnsupportedMediaType
 from app.core.text import canonical_email
 from app.modules.auth.schemas import MAX_TOKEN, OAuthError, Tokens
 from app.modules.auth.service import AuthService
@@ -89,6 +89,8 @@ async def oauth_response(grant: Grant, service: AuthService) -> Response:
         tokens = await _tokens(kind, fields, service)
     except (RateLimited, Unavailable):
         raise
+    except Conflict as error:  # a lost race: `invalid_grant` would make the client throw its token away
+        raise Unavailable(error.detail, retry_after_seconds=1) from error
     except AppError as error:
         return _refusal(_error("invalid_grant", error.detail))
     return Response(tokens.model_dump_json(), media_type="application/json", headers=_NO_STORE)

@@ -6,6 +6,7 @@ from fastapi import Depends, Request, Response
 
 from app.auth.dependencies import Caller, bearer_token, kernel_of, public
 from app.core.answers import secret
+from app.core.errors import RegistrationClosed
 from app.core.platform import ThePlatform, Uow
 from app.core.routing import ModuleRouter
 from app.modules.auth.oauth import TOKEN_DOCS, Grant, oauth_form, oauth_response
@@ -31,14 +32,20 @@ async def _service(uow: Uow, platform: ThePlatform, request: Request) -> AuthSer
 Service = Annotated[AuthService, Depends(_service)]
 
 
+async def _registration_is_open(platform: ThePlatform) -> None:
+    """Asked before the body is looked at: 403 comes before 422."""
+    if platform.settings.registration != "open":
+        raise RegistrationClosed("Registration is closed on this server.")
+
+
 @router.post(
-    "/register", status_code=201, dependencies=[public("Nobody has an account before they register.")]
+    "/register",
+    status_code=201,
+    dependencies=[public("Nobody has an account before they register."), Depends(_registration_is_open)],
 )
-async def register(
-    data: Register, service: Service, platform: ThePlatform, request: Request, response: Response
-) -> UserRead:
+async def register(data: Register, service: Service, request: Request, response: Response) -> UserRead:
     """Makes an account of one's own, with the role `regular`."""
-    user = await service.register(data, is_open=platform.settings.registration == "open")
+    user = await service.register(data)
     response.headers["Location"] = request.scope["path"].replace("/auth/register", f"/users/{user.id}")
     return user
 

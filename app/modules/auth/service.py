@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.auth.passwords import PasswordHasher
+from app.auth.passwords import PasswordHasher, Verdict
 from app.auth.principal import Principal
 from app.auth.tokens import AccessTokens
 from app.core.clock import now
@@ -11,17 +11,19 @@ from app.core.errors import (
     AppError,
     Forbidden,
     InvalidCredentials,
-    RegistrationClosed,
     Unauthenticated,
+    Unavailable,
 )
 from app.core.logging import logger
 from app.core.module import Catalog
 from app.core.transaction import UnitOfWork
 from app.modules.auth.schemas import Me, Register, Tokens
 from app.modules.auth.service_sessions import SessionService
-from app.modules.users.schemas import UserRead
+from app.modules.users.schemas import Account, UserRead
 from app.modules.users.service_accounts import AccountService
 
+# The account may change between verifying and locking (another login's stronger hash, for one): then look again.
+_LOGIN_ATTEMPTS = 3
 _log = logger("activity")
 
 
@@ -45,10 +47,8 @@ class AuthService:
         self.tokens = tokens
         self.catalog = catalog
 
-    async def register(self, data: Register, *, is_open: bool) -> UserRead:
-        """A new account of one's own. Raises RegistrationClosed, Conflict, WeakPassword."""
-        if not is_open:
-            raise RegistrationClosed("Registration is closed on this server.")
+    async def register(self, data: Register) -> UserRead:
+        """A new account of one's own. Raises Conflict, WeakPassword."""
         user = await self.accounts.register(data)
         _log.info("auth.registered", user_id=str(user.id))
         return user
@@ -58,22 +58,13 @@ class AuthService:
 
         Unknown, wrong and hash-less take the same time: each of them verifies one hash.
         """
-        account = await self.accounts.find_account(email)
-        verdict = await self.hasher.verify(password, account.password_hash if account else None)
-        if account is None or not verdict.matches:
-            _log.info("auth.login_failed")
-            raise InvalidCredentials("The e-mail address or the password is wrong.")
-        if account.is_blocked:
-            _log.info("auth.login_blocked", user_id=str(account.id))
-            raise AccountBlocked("This account is blocked.")
-        moment = now()
-        async with self.uow.transaction():
-            if not await self.accounts.lock_unchanged(account):
-                raise InvalidCredentials("The account was changed in between.")
-            await self.accounts.note_login(account, moment, verdict.new_hash)
-            tokens = await self.sessions.open(account, moment)
-        _log.info("auth.login", user_id=str(account.id))
-        return tokens
+        for _ in range(_LOGIN_ATTEMPTS):
+            account, verdict = await self._verified(email, password)
+            tokens = await self._opened(account, verdict.new_hash)
+            if tokens is not None:
+                _log.info("auth.login", user_id=str(account.id))
+                return tokens
+        raise Unavailable("The account is being changed at the moment.", retry_after_seconds=1)
 
     async def logout(self, access_token: str | None, refresh_token: str | None) -> None:
         """Ends the session of either token, also of a dead one. Raises 401 for neither, Forbidden for a foreign one."""
@@ -109,6 +100,27 @@ class AuthService:
             roles=list(caller.rights.roles),
             privileges=sorted(codes),
         )
+
+    async def _verified(self, email: str, password: str) -> tuple[Account, Verdict]:
+        """The account that this password belongs to. Raises InvalidCredentials, AccountBlocked."""
+        account = await self.accounts.find_account(email)
+        verdict = await self.hasher.verify(password, account.password_hash if account else None)
+        if account is None or not verdict.matches:
+            _log.info("auth.login_failed")
+            raise InvalidCredentials("The e-mail address or the password is wrong.")
+        if account.is_blocked:
+            _log.info("auth.login_blocked", user_id=str(account.id))
+            raise AccountBlocked("This account is blocked.")
+        return account, verdict
+
+    async def _opened(self, account: Account, new_hash: str | None) -> Tokens | None:
+        """Tokens of a new session; None where the account has changed since it was read."""
+        moment = now()
+        async with self.uow.transaction():
+            if not await self.accounts.lock_unchanged(account):
+                return None
+            await self.accounts.note_login(account, moment, new_hash)
+            return await self.sessions.open(account, moment)
 
     async def _end_refresh(self, refresh_token: str, owner: UUID | None) -> bool:
         ended = await self.sessions.end_by_refresh_token(refresh_token, owner)

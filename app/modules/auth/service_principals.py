@@ -7,6 +7,8 @@ that no longer holds can't be addressed, on any worker, whatever the cache says 
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+import orjson
+
 from app.auth.principal import Principal, Rights
 from app.auth.tokens import AccessTokens
 from app.core.cache import Cache, MemoryCache
@@ -14,6 +16,7 @@ from app.core.clock import now
 from app.core.coalesce import Coalescer
 from app.core.database import Database
 from app.core.errors import TokenRevoked, Unavailable
+from app.core.keys import Signer
 from app.core.module import Catalog
 from app.core.transaction import UnitOfWork
 from app.modules.auth.repository import Stamp, stamps
@@ -26,10 +29,13 @@ _RIGHTS_SECONDS = 3600
 class PrincipalService:
     """Implements the kernel's port `Authenticator`. One for the process."""
 
-    def __init__(self, database: Database, cache: Cache, tokens: AccessTokens, catalog: Catalog) -> None:
-        """`cache` is shared with other workers; in front of it stands this process's memory."""
+    def __init__(
+        self, database: Database, cache: Cache, signer: Signer, tokens: AccessTokens, catalog: Catalog
+    ) -> None:
+        """`cache` is shared with other workers, and others may write to it: what counts there is signed."""
         self._database = database
         self._cache = cache
+        self._signer = signer
         self._tokens = tokens
         self._catalog = catalog
         self._near = MemoryCache()
@@ -64,23 +70,22 @@ class PrincipalService:
         key = f"rights:{stamp.user_id}:{stamp.rights_version}:{stamp.rbac_epoch}"
         rights: Rights | None = self._near.peek(key)
         if rights is None:
-            rights = _decoded(await self._cache.get(key))
+            rights = self._opened(key, await self._cache.get(key))
             if rights is None:
                 rights = await RoleService(UnitOfWork(self._database), self._catalog).rights_of(stamp.user_pk)
-                await self._cache.set(key, _encoded(rights), _RIGHTS_SECONDS)
+                await self._cache.set(key, self._sealed(key, rights), _RIGHTS_SECONDS)
             self._near.put(key, rights, _RIGHTS_SECONDS)
         return rights
 
+    def _sealed(self, key: str, rights: Rights) -> str:
+        """Signed together with its key: nobody's rights can be filed under somebody else's."""
+        value = [key, rights.roles, rights.is_superuser, sorted(rights.privileges)]
+        return self._signer.sign(orjson.dumps(value))
 
-def _encoded(rights: Rights) -> dict[str, object]:
-    return {"r": list(rights.roles), "s": rights.is_superuser, "p": sorted(rights.privileges)}
-
-
-def _decoded(value: object) -> Rights | None:
-    """None for what isn't ours: a poisoned value is a miss."""
-    match value:
-        case {"r": list(roles), "s": bool(is_superuser), "p": list(privileges)} if all(
-            isinstance(text, str) for text in (*roles, *privileges)
-        ):
-            return Rights(tuple(roles), is_superuser, frozenset(privileges))
-    return None
+    def _opened(self, key: str, value: object) -> Rights | None:
+        """None for what isn't ours: a poisoned value is a miss."""
+        payload = self._signer.unsign(value) if isinstance(value, str) else None
+        if payload is None:
+            return None
+        filed, roles, is_superuser, privileges = orjson.loads(payload)
+        return Rights(tuple(roles), is_superuser, frozenset(privileges)) if filed == key else None

@@ -62,7 +62,7 @@ class SessionService:
         if self.uow.is_open:
             raise RuntimeError("a refresh must commit by itself")
         async with self.uow.transaction():
-            outcome = await self._rotate(text, now())
+            outcome = await self._rotate(text)
         if isinstance(outcome, AppError):
             raise outcome
         return outcome
@@ -97,13 +97,14 @@ class SessionService:
         async with self.uow.transaction():
             return await self.sessions.forget_before(now() - timedelta(days=keep_days))
 
-    async def _rotate(self, text: str, moment: datetime) -> Tokens | AppError:
+    async def _rotate(self, text: str) -> Tokens | AppError:
         token_hash = _hashed(text)
         token = await self.sessions.find_token(token_hash)
         locked = await self.sessions.lock_session(token.session_pk) if token is not None else None
         if token is None or locked is None:
             return TokenInvalid()
         row, user_id = locked
+        moment = now()  # not before: waiting for the lock must not make a late retry look early
         stamp = (await stamps(self.uow, [row.id])).get(row.id)
         if stamp is None or not stamp.is_alive(moment):
             return TokenRevoked()
@@ -129,8 +130,7 @@ class SessionService:
         child = await self.sessions.find_child(token_hash)
         if token is None or token.used_at is None or child is None or child.used_at is not None:
             return None
-        grace = timedelta(seconds=self._settings.refresh_grace_seconds)
-        if moment - token.used_at >= grace or token.replays >= MAX_REPLAYS or token.pk is None:
+        if not self._is_in_grace(token, moment) or token.pk is None:
             return None
         await self.sessions.count_replay(token.pk)
         for key in self._refresh_keys:  # the key may have been rotated in between
@@ -138,6 +138,12 @@ class SessionService:
             if _hashed(candidate) == child.token_hash:
                 return candidate
         return None
+
+    def _is_in_grace(self, token: RefreshToken, moment: datetime) -> bool:
+        seconds = self._settings.refresh_grace_seconds
+        if seconds == 0 or token.used_at is None:  # strict, also where another worker's clock is ahead
+            return False
+        return moment - token.used_at < timedelta(seconds=seconds) and token.replays < MAX_REPLAYS
 
     async def _add_token(self, row: AuthSession, text: str, parent: str | None, moment: datetime) -> None:
         if row.pk is None:

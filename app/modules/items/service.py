@@ -84,8 +84,8 @@ class ItemService:
         return row
 
     async def _purgeable(self, id: UUID, caller: Principal) -> Item:
-        """The item, live or deleted, for who may purge; that privilege alone is enough."""
+        """The item, live or deleted, for who may purge; that privilege alone is enough, and owners need it too."""
         if not caller.can(PURGE):
-            await self._allowed(id, caller, DELETE)
+            await self.read(id, caller)  # 404 for who may not know of it
             caller.require(PURGE)
         return await self.items.get(id, deleted=None)

@@ -52,11 +52,15 @@ class PrivilegeRepository(BaseRepository[Privilege]):
         return await self.all(col(Privilege.code).in_(sorted(codes)))
 
     async def declared(self) -> Sequence[Privilege]:
-        """Privileges that modules declare or declared, and live ones whose code a module may declare now."""
+        """Privileges that modules declare or declared, and live ones whose code a module may declare now.
+
+        Of several with one code the live one comes last.
+        """
         statement = self.statement(deleted=None).where(
             col(Privilege.is_system).is_(True) | col(Privilege.deleted_at).is_(None)
         )
-        return (await self.uow.session.exec(statement.order_by(col(Privilege.pk)))).all()
+        order = (col(Privilege.deleted_at).is_(None), col(Privilege.pk))
+        return (await self.uow.session.exec(statement.order_by(*order))).all()
 
     async def system_codes(self) -> dict[str, str]:
         """Descriptions of the live privileges that modules declared, by code."""

@@ -12,7 +12,7 @@ from app.core.text import Text
 Code = Annotated[
     str,
     StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}:[a-z][a-z0-9_]{0,62}$", max_length=127),
-    Field(examples=["items:read"]),
+    Field(examples=["reports:read"]),
 ]
 ModuleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$", max_length=63)]
 

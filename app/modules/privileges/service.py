@@ -75,12 +75,16 @@ class PrivilegeService:
             await self.privileges.restore(row)
         return await self.read(code)
 
-    async def keys_of(self, codes: Iterable[str]) -> dict[str, int]:
-        """Integer keys of live privileges by code. Raises Invalid if one is unknown. Needs a transaction."""
-        wanted = set(codes)
-        found = {row.code: row.pk for row in await self.privileges.by_codes(wanted) if row.pk is not None}
-        if missing := sorted(wanted - found.keys()):
-            raise Invalid.field("codes", f"There is no privilege {', '.join(missing)}.", "unknown")
+    async def keys_of(self, codes: Iterable[str], field: str = "codes") -> dict[str, int]:
+        """Integer keys of live privileges by code. Raises Invalid if one is unknown. Needs a transaction.
+
+        `field`: the body's field that the codes come from.
+        """
+        wanted = list(codes)
+        rows = await self.privileges.by_codes(set(wanted))
+        found = {row.code: row.pk for row in rows if row.pk is not None}
+        if unknown := [index for index, code in enumerate(wanted) if code not in found]:
+            raise Invalid.entries(field, unknown, "There is no such privilege.", "unknown")
         return found
 
     async def renew_epoch(self) -> None:

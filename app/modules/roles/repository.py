@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ColumnElement, Table, bindparam, func
 from sqlalchemy import select as sa_select
 from sqlmodel import SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from app.core.entity import AnyColumn, referenced, table_of
 from app.core.listing import Where
@@ -40,7 +41,6 @@ _MODULES_OF_USER = Query(
 _MODULES_OF_ROLE = Query(
     sa_select(col(RoleModule.module)).where(col(RoleModule.role_pk) == _ROLE).order_by(col(RoleModule.module))
 )
-_HOLDERS = Query(sa_select(func.count().label("n")).where(col(UserRole.role_pk) == _ROLE))
 
 _HELD = sa_select(col(UserRole.user_pk)).join(Role, (col(Role.pk) == col(UserRole.role_pk)) & _LIVE)
 
@@ -77,6 +77,22 @@ def _privileges_of_role() -> Query:
     )
 
 
+@cache
+def _users() -> Table:
+    return referenced(table_of(UserRole).c.user_pk)
+
+
+@cache
+def _holders() -> Query:
+    users = _users()
+    counted = sa_select(func.count().label("n")).select_from(UserRole)
+    return Query(
+        counted.join(users, users.c.pk == col(UserRole.user_pk)).where(
+            col(UserRole.role_pk) == _ROLE, users.c.deleted_at.is_(None)
+        )
+    )
+
+
 class RoleRepository(BaseRepository[Role]):
     """Roles, and the links to privileges, modules and users."""
 
@@ -91,9 +107,18 @@ class RoleRepository(BaseRepository[Role]):
         """The condition for the superuser role."""
         return Where("superuser", lambda: col(Role.is_superuser).is_(True))
 
+    async def seeded(self) -> Sequence[Role]:
+        """The live roles that the system begins with. Needs a transaction."""
+        return await self.all(col(Role.is_system).is_(True))
+
+    async def ever_existed(self, name: str) -> bool:
+        """Whether any role has or had this name, a soft-deleted one included. Needs a transaction."""
+        return await self.find(col(Role.name) == name, deleted=None) is not None
+
     async def by_ids(self, ids: Iterable[UUID]) -> Sequence[Role]:
-        """The live roles among these ids, by name."""
-        found = await self.all(col(Role.id).in_(list(ids)))
+        """The live roles among these ids, by name; nobody deletes them until the transaction ends."""
+        statement = self.statement().where(col(Role.id).in_(list(ids))).with_for_update(read=True)
+        found = (await self.uow.session.exec(statement)).all()
         return sorted(found, key=lambda role: role.name)
 
     async def held_by(self, user_pk: int) -> Sequence[tuple[RoleRef, bool, int]]:
@@ -117,8 +142,16 @@ class RoleRepository(BaseRepository[Role]):
         return [row[0] for row in await self.uow.fetch(_MODULES_OF_ROLE, {"role_pk": role_pk})]
 
     async def count_holders(self, role_pk: int) -> int:
-        """How many users hold the role, soft-deleted ones included."""
-        return int((await self.uow.fetch(_HOLDERS, {"role_pk": role_pk}))[0][0])
+        """How many live users hold the role, blocked ones included."""
+        return int((await self.uow.fetch(_holders(), {"role_pk": role_pk}))[0][0])
+
+    async def hold(self, role_pk: int) -> None:
+        """Locks the role: nobody gives it to anybody until the transaction ends."""
+        await self.uow.session.exec(select(Role.pk).where(Role.pk == role_pk).with_for_update())
+
+    async def forget_holders(self, role_pk: int) -> None:
+        """Takes the role from everybody."""
+        await self._drop(select(UserRole).where(UserRole.role_pk == role_pk))
 
     async def set_privileges(self, role_pk: int, privilege_pks: Iterable[int]) -> bool:
         """Makes the links be exactly these; returns whether that changed anything."""
@@ -157,7 +190,9 @@ class RoleRepository(BaseRepository[Role]):
 
     async def forget_privilege(self, privilege_pk: int) -> None:
         """Takes a privilege from every role."""
-        links = select(RolePrivilege).where(RolePrivilege.privilege_pk == privilege_pk)
+        await self._drop(select(RolePrivilege).where(RolePrivilege.privilege_pk == privilege_pk))
+
+    async def _drop(self, links: SelectOfScalar[L]) -> None:
         for link in (await self.uow.session.exec(links)).all():
             await self.uow.session.delete(link)
         await self.flush()

@@ -46,6 +46,7 @@ class RoleService:
         row = await self.roles.read(id, RoleRow)
         pk = await self.roles.key_of(id)
         codes, modules = await self.roles.privileges_of(pk), await self.roles.modules_of(pk)
+        modules = self._assignable(modules)
         effective = (
             set(self.catalog.privileges) | set(codes) if row.is_superuser else _effective(codes, modules)
         )
@@ -61,7 +62,7 @@ class RoleService:
         """A new role. Raises Invalid for what is unknown, Forbidden for what the actor lacks, Conflict."""
         self._known_modules(data.modules)
         async with self.uow.transaction():
-            keys = await self.privileges.keys_of(data.privileges)
+            keys = await self.privileges.keys_of(data.privileges, "privileges")
             _may_grant(actor, data.privileges, data.modules)
             role = await self.roles.add(Role(name=data.name, description=data.description))
             pk = _key(role)
@@ -80,13 +81,15 @@ class RoleService:
         return await self.read(id)
 
     async def delete(self, id: UUID, actor: Principal, *, hard: bool) -> None:
-        """Deletes a role that nobody holds. Raises NotFound, Conflict, InUse, Forbidden."""
+        """Deletes a role that nobody holds; soft-deleted users lose it. Raises NotFound, Conflict, InUse, Forbidden."""
         async with self.uow.transaction():
             role = await self._editable(id, actor, deleted=None if hard else False)
             if role.is_system:
                 raise Conflict("A system role can't be deleted.")
+            await self.roles.hold(_key(role))
             if holders := await self.roles.count_holders(_key(role)):
-                raise InUse(f"{holders} users hold this role; soft-deleted ones count too.")
+                raise InUse(f"{holders} users hold this role.")
+            await self.roles.forget_holders(_key(role))
             await (self.roles.purge(role) if hard else self.roles.delete(role))
             await self.privileges.renew_epoch()
 
@@ -131,7 +134,8 @@ class RoleService:
         if any(is_superuser for _, is_superuser, _ in held):
             return Rights(names, is_superuser=True, privileges=frozenset())
         codes, modules = await self.roles.granted_to(user_pk)
-        return Rights(names, is_superuser=False, privileges=frozenset(_effective(codes, modules)))
+        privileges = frozenset(_effective(codes, self._assignable(modules)))
+        return Rights(names, is_superuser=False, privileges=privileges)
 
     async def refs_of(self, user_pk: int) -> list[RoleRef]:
         """The live roles of a user, by name."""
@@ -160,7 +164,7 @@ class RoleService:
         role = await self.read(role_id)
         return actor.is_superuser or (not role.is_superuser and actor.holds_all(frozenset(role.effective)))
 
-    async def assign(self, user_pk: int, role_ids: Iterable[UUID], actor: Principal | None) -> bool:
+    async def assign(self, user_pk: int, role_ids: Sequence[UUID], actor: Principal | None) -> bool:
         """Makes a user's roles be exactly these; returns whether that changed anything. Needs a transaction.
 
         Raises Invalid for unknown roles, Forbidden for new ones that grant what the actor lacks; without an
@@ -169,7 +173,9 @@ class RoleService:
         wanted = set(role_ids)
         roles = await self.roles.by_ids(wanted)
         if len(roles) != len(wanted):
-            raise Invalid.field("role_ids", "There is no such role.", "unknown")
+            known = {role.id for role in roles}
+            unknown = [index for index, id in enumerate(role_ids) if id not in known]
+            raise Invalid.entries("role_ids", unknown, "There is no such role.", "unknown")
         held = {ref.id for ref, _, _ in await self.roles.held_by(user_pk)}
         for role in roles:
             if actor is not None and role.id not in held and not await self.may_give(role.id, actor):
@@ -182,11 +188,15 @@ class RoleService:
             raise Forbidden("Only superusers touch the superuser role.")
         return role
 
-    def _known_modules(self, modules: Iterable[str]) -> None:
-        if unknown := sorted(set(modules) - self.catalog.assignable.keys()):
-            raise Invalid.field(
-                "modules", f"Not a module that can be assigned: {', '.join(unknown)}.", "unknown"
-            )
+    def _known_modules(self, modules: Sequence[str]) -> None:
+        assignable = self.catalog.assignable
+        if unknown := [index for index, name in enumerate(modules) if name not in assignable]:
+            raise Invalid.entries("modules", unknown, "This is no module that can be assigned.", "unknown")
+
+    def _assignable(self, modules: Iterable[str]) -> list[str]:
+        """Those that count: a module may be gone since it was assigned, or be restricted now."""
+        assignable = self.catalog.assignable
+        return sorted(name for name in modules if name in assignable)
 
 
 def _effective(codes: Iterable[str], modules: Iterable[str]) -> set[str]:

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-from sqlmodel import col
-
 from app.core.module import Catalog
 from app.core.transaction import UnitOfWork
 from app.modules.privileges.service import PrivilegeService
@@ -35,7 +33,7 @@ class RoleSeeding:
             return
         async with self.uow.transaction():
             new = await self.privileges.synchronise(self.catalog, retire=retire)
-            for role in await self.roles.all(col(Role.is_system).is_(True)):
+            for role in await self.roles.seeded():
                 await self._give(role, self._grants(role.name, new), self._modules(role.name, new))
 
     async def seed(self) -> list[str]:
@@ -44,7 +42,7 @@ class RoleSeeding:
         async with self.uow.transaction():
             await self.uow.lock("roles")
             for name, description in _DESCRIPTIONS.items():
-                if await self.roles.find(col(Role.name) == name, deleted=None) is not None:
+                if await self.roles.ever_existed(name):
                     continue
                 role = Role(
                     name=name, description=description, is_superuser=name == SUPERUSER, is_system=True

@@ -5,10 +5,11 @@ from typing import Annotated
 from fastapi import Depends, Request, Response
 
 from app.auth.dependencies import Caller, public
+from app.core.clients import is_local
+from app.core.context import current
 from app.core.platform import ThePlatform
 from app.core.routing import ModuleRouter
 from app.core.telemetry import CONTENT_TYPE, exposition
-from app.modules.system.models import State
 from app.modules.system.permissions import CanRead
 from app.modules.system.schemas import EditableResource, Health, Info, Live, Ping
 from app.modules.system.service import SystemService
@@ -31,7 +32,7 @@ async def ping(service: Service, platform: ThePlatform, response: Response) -> P
     return service.ping()
 
 
-@router.get("/editable-resources")
+@router.get("/editable-resources", response_model_exclude_none=True)
 async def list_editable_resources(service: Service, caller: Caller) -> list[EditableResource]:
     """The tables that can be edited through the API, as far as the caller may read them."""
     return service.editable_resources(caller)
@@ -51,7 +52,7 @@ async def read_info(service: Service, _: CanRead) -> Info:
 async def read_health(service: Service, response: Response) -> Health:
     """The state of every part; 503 where the whole is unavailable."""
     health = await service.health()
-    response.status_code = 503 if health.status is State.UNAVAILABLE else 200
+    response.status_code = 503 if health.is_unavailable else 200
     return health
 
 
@@ -71,5 +72,5 @@ async def read_liveness() -> Live:
 @root_router.get("/metrics", dependencies=[public("Scrapers ask from the local network; others get 404.")])
 async def read_metrics(service: Service, request: Request) -> Response:
     """Prometheus text, for loopback and private networks only, where METRICS_ENABLED says so."""
-    service.require_metrics(request.scope)
+    service.require_metrics(is_local=is_local(request.scope, current().client_ip))
     return Response(exposition(), media_type=CONTENT_TYPE)

@@ -29,6 +29,11 @@ class Health(BaseModel):
     status: State
     checks: Checks
 
+    @property
+    def is_unavailable(self) -> bool:
+        """Whether nothing works."""
+        return self.status is State.UNAVAILABLE
+
 
 class Live(BaseModel):
     """The process runs."""

@@ -5,15 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
-from starlette.types import Scope
 
 import app
 from app.auth.principal import Principal
 from app.core.cache import MemoryCache
-from app.core.clients import is_local
 from app.core.clock import now
 from app.core.config import Settings
-from app.core.context import current
 from app.core.entity import table_of
 from app.core.errors import NotFound, Unavailable
 from app.core.module import Module, Resource
@@ -55,9 +52,14 @@ class SystemService:
         if not self.platform.ready or (await self.repository.migrations()) is not State.OK:
             raise Unavailable("The server is not ready.", retry_after_seconds=5)
 
-    def require_metrics(self, scope: Scope) -> None:
+    async def require_schema(self) -> None:
+        """Raises Unavailable unless the schema is this program's, or a later one's."""
+        if await self.repository.migrations() is not State.OK:
+            raise Unavailable("the schema is not current; run `python -m app init-db`")
+
+    def require_metrics(self, *, is_local: bool) -> None:
         """Raises NotFound where metrics are off, or for a request from beyond the local network."""
-        if not self.platform.settings.metrics or not is_local(scope, current().client_ip):
+        if not self.platform.settings.metrics or not is_local:
             raise NotFound("There is nothing at this path.")
 
     async def info(self) -> Info:

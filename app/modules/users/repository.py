@@ -1,6 +1,6 @@
 """Queries about users."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from app.modules.users.models import User, new_stamp
 from app.modules.users.schemas import UserSummary
 
 HoldersCondition = Callable[[AnyColumn, AnyColumn], ColumnElement[bool]]
+Among = Callable[[AnyColumn], ColumnElement[bool]]
 
 
 class UserRepository(BaseRepository[User]):
@@ -38,16 +39,21 @@ class UserRepository(BaseRepository[User]):
 
     def with_email(self, email: str) -> Where:
         """The condition for one canonical address."""
-        return Where("email", lambda: func.lower(col(User.email)) == bindparam("email"), {"email": email})
+        return Where("email", lambda: func.lower(col(User.email)) == func.lower(bindparam("email")), {"email": email})
 
     async def find_locked(self, id: UUID) -> User | None:
         """The live user as stored now, whom nobody else changes until the transaction ends."""
         statement = self.statement().where(col(User.id) == id).with_for_update()
         return (await self.uow.session.exec(statement.execution_options(populate_existing=True))).first()
 
-    async def count_active(self, *where: ColumnElement[bool]) -> int:
-        """How many live users that are not blocked fit. Needs a transaction."""
-        active = select(func.count()).where(self.live(), col(User.is_blocked).is_(False), *where)
+    async def all_among(self, among: Among) -> Sequence[User]:
+        """The live users that another module's condition names. Needs a transaction."""
+        return await self.all(among(col(User.pk)))
+
+    async def count_others(self, pk: int, among: Among) -> int:
+        """How many live users that are not blocked it names besides this one. Needs a transaction."""
+        others = among(col(User.pk)) & (col(User.pk) != pk)
+        active = select(func.count()).where(self.live(), col(User.is_blocked).is_(False), others)
         return int((await self.uow.session.exec(active)).one())
 
     # bookkeeping: Core statements, so that neither version nor change log move

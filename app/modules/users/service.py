@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-from sqlmodel import col
-
 from app.auth.passwords import PasswordHasher, check_policy
 from app.auth.ports import Sessions
 from app.auth.principal import Principal
@@ -146,7 +144,7 @@ class UserService:
             return
         if unless_holding is not None and await self.roles.superuser_role() in unless_holding:
             return
-        others = await self.users.count_active(self.roles.superusers(col(User.pk)), col(User.pk) != row.pk)
+        others = await self.users.count_others(_key(row), self.roles.superusers)
         if others == 0:
             raise LastSuperuser("The last active superuser can't be blocked, deleted or stripped.")
 

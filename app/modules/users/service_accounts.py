@@ -48,7 +48,7 @@ class AccountService(UserService):
     async def change_password(self, current: str, new: str, caller: Principal) -> None:
         """Sets a new password; other sessions end, this one stays. Raises Forbidden, WeakPassword."""
         account = await self._confirmed(current, caller, "current_password")
-        check_policy(new, min_length=self.password_min_length, email=account.email)
+        check_policy(new, min_length=self.password_min_length, email=account.email, field="new_password")
         hashed = await self.hasher.hash(new)
         async with self.uow.transaction():
             row = await self._unchanged(account)

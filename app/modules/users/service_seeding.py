@@ -2,8 +2,6 @@
 
 from uuid import UUID
 
-from sqlmodel import col
-
 from app.auth.passwords import PasswordHasher
 from app.core.errors import Conflict
 from app.core.transaction import UnitOfWork
@@ -54,4 +52,4 @@ class SuperuserSeeding:
         return any(verdict.matches for verdict in verdicts)
 
     async def _superusers(self) -> list[User]:
-        return list(await self.users.all(self.roles.superusers(col(User.pk))))
+        return list(await self.users.all_among(self.roles.superusers))
