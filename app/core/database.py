@@ -6,8 +6,7 @@ Before each pool stands a FIFO gate: SQLAlchemy's async pool lets late callers o
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,33 +97,21 @@ class Database:
         return statement.rows(rows)
 
     async def _run(self, sql: str, arguments: list[Any]) -> Sequence[Row]:
-        async with self._driver() as driver:
-            if not self.is_sqlite:
-                rows: Sequence[Row] = await driver.fetch(sql, *arguments, timeout=READ_SECONDS)
-                return rows
-            try:
-                async with asyncio.timeout(READ_SECONDS):
-                    found: Sequence[Row] = await driver.execute_fetchall(sql, arguments)
-                    return found
-            except (asyncio.CancelledError, TimeoutError):
-                await driver.interrupt()  # else the abandoned query goes on in its thread
-                raise
-
-    @asynccontextmanager
-    async def _driver(self) -> AsyncIterator[Any]:
-        """A raw driver connection. SQLAlchemy does not heal these: what broke must be told to its pool."""
-        raw = await self.reader.raw_connection()
+        """On a raw driver connection. SQLAlchemy does not heal these: what broke must be told to its pool."""
+        raw: Any = await self.reader.raw_connection()
         try:
-            while not self.is_sqlite and _driver_of(raw).is_closed():
+            if self.is_sqlite:
+                return await _read_sqlite(raw.driver_connection, sql, arguments)
+            while raw.driver_connection.is_closed():
                 raw.invalidate()
                 raw.close()
                 raw = await self.reader.raw_connection()
-            try:
-                yield _driver_of(raw)
-            except BaseException as error:
-                if not isinstance(error, Exception) or means_lost_connection(error):
-                    raw.invalidate()
-                raise
+            rows: Sequence[Row] = await raw.driver_connection.fetch(sql, *arguments, timeout=READ_SECONDS)
+            return rows
+        except BaseException as error:
+            if not isinstance(error, Exception) or means_lost_connection(error):
+                raw.invalidate()
+            raise
         finally:
             raw.close()
 
@@ -141,8 +128,14 @@ class Database:
 _PING = Query(select(literal(1).label("one")))
 
 
-def _driver_of(raw: Any) -> Any:
-    return raw.driver_connection
+async def _read_sqlite(driver: Any, sql: str, arguments: list[Any]) -> Sequence[Row]:
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            rows: Sequence[Row] = await driver.execute_fetchall(sql, arguments)
+            return rows
+    except (asyncio.CancelledError, TimeoutError):
+        await driver.interrupt()  # else the abandoned query goes on in its thread
+        raise
 
 
 def _postgres_engines(url: URL, pool_size: int, _durable: bool) -> tuple[AsyncEngine, AsyncEngine]:

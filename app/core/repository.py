@@ -92,16 +92,6 @@ class BaseRepository(Generic[M]):
         found = plan.values(rows[: query.per_page])
         return Listing(shape, found, query, total, rules.count_limit, cursor)
 
-    async def key_of(self, id: UUID) -> int:
-        """The integer key behind a public id, of soft-deleted rows too. Raises NotFound."""
-        key = (self.model, "key")
-        if key not in self._queries:
-            self._queries[key] = Query(sa_select(table_of(self.model).c.pk).where(self.has_id()))
-        rows = await self.uow.fetch(self._queries[key], {"id": id})
-        if not rows:
-            raise self.not_found()
-        return int(rows[0][0])
-
     async def exists(self, where: Where) -> bool:
         """Whether any visible row fits."""
         key = (self.model, "exists", where.key)

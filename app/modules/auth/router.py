@@ -7,7 +7,7 @@ from fastapi import Depends, Request, Response
 from app.auth.dependencies import Caller, bearer_token, kernel_of, public
 from app.core.answers import secret
 from app.core.errors import RegistrationClosed
-from app.core.platform import ThePlatform, Uow
+from app.core.platform import platform_of, uow_of
 from app.core.routing import ModuleRouter
 from app.modules.auth.oauth import TOKEN_DOCS, Grant, oauth_form, oauth_response
 from app.modules.auth.schemas import Login, Logout, Me, Refresh, Register, Tokens
@@ -20,8 +20,8 @@ from app.modules.users.service_accounts import AccountService
 router = ModuleRouter("/auth", tags=["auth"])
 
 
-async def _service(uow: Uow, platform: ThePlatform, request: Request) -> AuthService:
-    kernel = kernel_of(request)
+async def _service(request: Request) -> AuthService:
+    uow, platform, kernel = uow_of(request), platform_of(request), kernel_of(request)
     sessions = SessionService(uow, kernel.tokens, platform.settings)
     roles = RoleService(uow, platform.catalog)
     min_length = platform.settings.password_min_length
@@ -32,9 +32,9 @@ async def _service(uow: Uow, platform: ThePlatform, request: Request) -> AuthSer
 Service = Annotated[AuthService, Depends(_service)]
 
 
-async def _registration_is_open(platform: ThePlatform) -> None:
+async def _registration_is_open(request: Request) -> None:
     """Asked before the body is looked at: 403 comes before 422."""
-    if platform.settings.registration != "open":
+    if platform_of(request).settings.registration != "open":
         raise RegistrationClosed("Registration is closed on this server.")
 
 

@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request, Response
 from app.auth.dependencies import Caller
 from app.core.answers import created
 from app.core.pagination import Flag, Page
-from app.core.platform import Uow
+from app.core.platform import uow_of
 from app.core.routing import ModuleRouter
 from app.modules.items.permissions import CanCreate, CanList, MayDelete, MayRead, MayUpdate
 from app.modules.items.schemas import (
@@ -25,8 +25,8 @@ from app.modules.items.service import ItemService
 router = ModuleRouter("/items", tags=["items"])
 
 
-async def _service(uow: Uow) -> ItemService:
-    return ItemService(uow)
+async def _service(request: Request) -> ItemService:
+    return ItemService(uow_of(request))
 
 
 Service = Annotated[ItemService, Depends(_service)]

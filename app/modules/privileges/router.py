@@ -8,7 +8,7 @@ from app.auth.dependencies import kernel_of
 from app.auth.ports import Grants
 from app.core.answers import created
 from app.core.pagination import Flag, Page
-from app.core.platform import Uow
+from app.core.platform import uow_of
 from app.core.routing import ModuleRouter
 from app.modules.privileges.permissions import CanCreate, CanDelete, CanList, CanRead, CanRestore, CanUpdate
 from app.modules.privileges.schemas import (
@@ -24,12 +24,12 @@ from app.modules.privileges.service import PrivilegeService
 router = ModuleRouter("/privileges", tags=["privileges"])
 
 
-async def _service(uow: Uow) -> PrivilegeService:
-    return PrivilegeService(uow)
+async def _service(request: Request) -> PrivilegeService:
+    return PrivilegeService(uow_of(request))
 
 
-async def _grants(uow: Uow, request: Request) -> Grants:
-    return kernel_of(request).grants(uow)
+async def _grants(request: Request) -> Grants:
+    return kernel_of(request).grants(uow_of(request))
 
 
 Service = Annotated[PrivilegeService, Depends(_service)]

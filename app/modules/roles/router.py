@@ -7,7 +7,7 @@ from fastapi import Depends, Query, Request, Response
 
 from app.core.answers import created
 from app.core.pagination import Flag, Page
-from app.core.platform import ThePlatform, Uow
+from app.core.platform import platform_of, uow_of
 from app.core.routing import ModuleRouter
 from app.modules.roles.permissions import CanCreate, CanDelete, CanList, CanRead, CanRestore, CanUpdate
 from app.modules.roles.schemas import (
@@ -24,8 +24,8 @@ from app.modules.roles.service import RoleService
 router = ModuleRouter("/roles", tags=["roles"])
 
 
-async def _service(uow: Uow, platform: ThePlatform) -> RoleService:
-    return RoleService(uow, platform.catalog)
+async def _service(request: Request) -> RoleService:
+    return RoleService(uow_of(request), platform_of(request).catalog)
 
 
 Service = Annotated[RoleService, Depends(_service)]

@@ -67,7 +67,7 @@ class RoleSummary(BaseModel):
     is_system: bool
 
 
-class RoleRow(RoleSummary):
+class RoleColumns(RoleSummary):
     """A role's own columns."""
 
     created_at: datetime
@@ -77,7 +77,13 @@ class RoleRow(RoleSummary):
     version: int
 
 
-class RoleRead(RoleRow):
+class RoleRow(RoleColumns):
+    """With the integer key, to ask for more; it never leaves the program."""
+
+    pk: int
+
+
+class RoleRead(RoleColumns):
     """A role with what it grants. `effective`: its privileges and the reads of its modules, worked out."""
 
     privileges: list[str]

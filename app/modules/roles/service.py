@@ -44,18 +44,17 @@ class RoleService:
     async def read(self, id: UUID) -> RoleRead:
         """A role with what it grants. Raises NotFound."""
         row = await self.roles.read(id, RoleRow)
-        pk = await self.roles.key_of(id)
-        codes, modules = await self.roles.privileges_of(pk), await self.roles.modules_of(pk)
+        codes, modules = await self.roles.privileges_of(row.pk), await self.roles.modules_of(row.pk)
         modules = self._assignable(modules)
         effective = (
             set(self.catalog.privileges) | set(codes) if row.is_superuser else _effective(codes, modules)
         )
         return RoleRead(
-            **row.model_dump(),
+            **row.model_dump(exclude={"pk"}),
             privileges=codes,
             modules=modules,
             effective=sorted(effective),
-            user_count=await self.roles.count_holders(pk),
+            user_count=await self.roles.count_holders(row.pk),
         )
 
     async def create(self, data: RoleCreate, actor: Principal) -> RoleRead:

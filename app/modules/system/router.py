@@ -7,7 +7,7 @@ from fastapi import Depends, Request, Response
 from app.auth.dependencies import Caller, public
 from app.core.clients import is_local
 from app.core.context import current
-from app.core.platform import ThePlatform
+from app.core.platform import platform_of
 from app.core.routing import ModuleRouter
 from app.core.telemetry import CONTENT_TYPE, exposition
 from app.modules.system.permissions import CanRead
@@ -18,17 +18,17 @@ router = ModuleRouter("/system", tags=["system"])
 root_router = ModuleRouter("", tags=["health"])
 
 
-async def _service(platform: ThePlatform, request: Request) -> SystemService:
-    return SystemService(platform, request.app.state.api_prefix)
+async def _service(request: Request) -> SystemService:
+    return SystemService(platform_of(request), request.app.state.api_prefix)
 
 
 Service = Annotated[SystemService, Depends(_service)]
 
 
 @router.get("/ping", dependencies=[public("Tells the time and nothing else.")])
-async def ping(service: Service, platform: ThePlatform, response: Response) -> Ping:
+async def ping(service: Service, response: Response) -> Ping:
     """The server's time."""
-    response.headers.update({"X-Database-Fallback": "sqlite"} if platform.database.fallback else {})
+    response.headers.update(service.fallback_headers())
     return service.ping()
 
 

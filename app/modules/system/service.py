@@ -35,6 +35,10 @@ class SystemService:
         """The server's time."""
         return Ping(status="ok", time=now())
 
+    def fallback_headers(self) -> dict[str, str]:
+        """Tells every client that asks for the time that a substitute database is in use."""
+        return {"X-Database-Fallback": "sqlite"} if self.platform.database.fallback else {}
+
     async def health(self) -> Health:
         """The state of every part. Unavailable where nothing works without it, degraded where it does."""
         checks = Checks(

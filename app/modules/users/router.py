@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request, Response
 from app.auth.dependencies import Caller, kernel_of
 from app.core.answers import created
 from app.core.pagination import Flag, Page
-from app.core.platform import ThePlatform, Uow
+from app.core.platform import platform_of, uow_of
 from app.core.routing import ModuleRouter
 from app.modules.roles.service import RoleService
 from app.modules.users.permissions import (
@@ -38,8 +38,8 @@ from app.modules.users.service_accounts import AccountService
 router = ModuleRouter("/users", tags=["users"])
 
 
-async def _service(uow: Uow, platform: ThePlatform, request: Request) -> AccountService:
-    kernel = kernel_of(request)
+async def _service(request: Request) -> AccountService:
+    uow, platform, kernel = uow_of(request), platform_of(request), kernel_of(request)
     roles = RoleService(uow, platform.catalog)
     return AccountService(
         uow, roles, kernel.sessions(uow), kernel.hasher, platform.settings.password_min_length

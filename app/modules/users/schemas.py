@@ -89,7 +89,7 @@ class UserSummary(BaseModel):
     created_at: datetime
 
 
-class UserRow(UserSummary):
+class UserColumns(UserSummary):
     """A user's own columns."""
 
     created_by: UUID | None
@@ -99,7 +99,13 @@ class UserRow(UserSummary):
     version: int
 
 
-class UserRead(UserRow):
+class UserRow(UserColumns):
+    """With the integer key, to ask for more; it never leaves the program."""
+
+    pk: int
+
+
+class UserRead(UserColumns):
     """A user with their roles."""
 
     roles: list[RoleRef]

@@ -43,8 +43,7 @@ class UserService:
     async def read(self, id: UUID) -> UserRead:
         """A user with their roles. Raises NotFound."""
         row = await self.users.read(id, UserRow)
-        pk = await self.users.key_of(id)
-        return UserRead(**row.model_dump(), roles=await self.roles.refs_of(pk))
+        return UserRead(**row.model_dump(exclude={"pk"}), roles=await self.roles.refs_of(row.pk))
 
     async def create(self, data: UserCreate, actor: Principal) -> UserRead:
         """An account made by an administrator. Raises Conflict, Forbidden, Invalid, WeakPassword."""

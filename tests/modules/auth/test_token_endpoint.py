@@ -18,7 +18,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 async def ask(api: Api, **fields: Any) -> httpx2.Response:
-    return await api.call("POST", "auth/token", data=fields)
+    return await api.call("POST", "auth/token", data=fields, headers={"Content-Type": FORM})
 
 
 async def password_grant(api: Api, user: Caller, **more: Any) -> httpx2.Response:

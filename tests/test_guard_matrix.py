@@ -1,0 +1,168 @@
+"""Every route of the app against every kind of caller; what is expected is what the route's guard declares."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi.routing import iter_route_contexts
+
+from app.auth.dependencies import AnyGuard, OwnerOr, PermissionChecker, Public
+from app.commands import route_matrix
+from app.registry import API_PREFIX, discover, guards_at
+from tests.api import Api, Caller
+from tests.backend import RunningApp
+from tests.conftest import settings_for
+
+# Its credential may be dead or in the body: the route is public, and answers 401 where there is none at all.
+LOGOUT = f"{API_PREFIX}/auth/logout"
+SET = ("true", "1", "0", "yes", "True", "nonsense")
+NOT_SET = ("false", "")
+
+
+@dataclass(frozen=True)
+class Route:
+    """One method of one path, with its guard."""
+
+    method: str
+    template: str
+    guard: AnyGuard
+
+    @property
+    def path(self) -> str:
+        """With ids that nothing has."""
+        return re.sub(r"{\w+}", str(uuid4()), self.template)
+
+    async def ask(self, caller: Api | Caller, **query: str) -> Any:
+        return await caller.call(self.method, self.path, params=query)
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.template}"
+
+
+def all_routes() -> list[Route]:
+    found = []
+    for module in discover().modules:
+        for router in module.routers:
+            prefix = API_PREFIX if router is module.router else ""
+            for context in iter_route_contexts(router.routes):
+                (guard,) = guards_at(context)
+                found += [Route(method, f"{prefix}{context.path}", guard) for method in context.methods or ()]
+    return sorted(found, key=str)
+
+
+ROUTES = all_routes()
+PUBLIC = [route for route in ROUTES if isinstance(route.guard, Public)]
+GUARDED = [route for route in ROUTES if not isinstance(route.guard, Public)]
+CHECKED = [(route, route.guard) for route in ROUTES if isinstance(route.guard, PermissionChecker)]
+FLAGS = [(route, guard, flag, asked) for route, guard in CHECKED for flag, asked in guard.instead.items()]
+OTHERS = [route for route in GUARDED if not isinstance(route.guard, PermissionChecker)]
+
+
+def every_privilege_but(*codes: str) -> set[str]:
+    return set(discover().privileges) - set(codes)
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=str)
+async def test_without_credential_is_401(api: Api, route: Route) -> None:
+    answer = await route.ask(api)
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("route", PUBLIC, ids=str)
+async def test_public_route_asks_for_no_credential(api: Api, route: Route) -> None:
+    answer = await route.ask(api)
+    assert (answer.status_code == 401) is (route.template == LOGOUT)
+
+
+@pytest.mark.parametrize(("route", "guard"), CHECKED, ids=[str(route) for route, _ in CHECKED])
+async def test_privilege_is_asked_for(api: Api, route: Route, guard: PermissionChecker) -> None:
+    without, wrong, right = (
+        await api.user(),
+        await api.user(*every_privilege_but(guard.privilege)),
+        await api.user(guard.privilege),
+    )
+    for caller in (without, wrong):
+        answer = await route.ask(caller)
+        assert answer.status_code == 403
+        assert answer.json()["required"] == guard.privilege
+    assert (await route.ask(right)).status_code not in {401, 403, 405}
+
+
+@pytest.mark.parametrize(("route", "guard", "flag", "asked"), FLAGS, ids=[f"{f[0]}?{f[2]}" for f in FLAGS])
+async def test_flag_asks_for_its_own_privilege(
+    api: Api, route: Route, guard: PermissionChecker, flag: str, asked: str
+) -> None:
+    wrong, right = await api.user(*every_privilege_but(asked)), await api.user(asked)
+    for value in SET:
+        answer = await route.ask(wrong, **{flag: value})
+        assert answer.status_code == 403, value
+        assert answer.json()["required"] == asked
+        assert (await route.ask(right, **{flag: value})).status_code not in {401, 403}, value
+    for value in NOT_SET:
+        assert (await route.ask(wrong, **{flag: value})).status_code != 403, value
+        answer = await route.ask(right, **{flag: value})
+        assert (answer.status_code, answer.json()["required"]) == (403, guard.privilege), value
+
+
+@pytest.mark.parametrize(("route", "guard", "flag", "asked"), FLAGS, ids=[f"{f[0]}?{f[2]}" for f in FLAGS])
+async def test_flag_that_is_sent_twice_counts_as_set(
+    api: Api, route: Route, guard: PermissionChecker, flag: str, asked: str
+) -> None:
+    caller = await api.user(guard.privilege)
+    answer = await caller.call(route.method, f"{route.path}?{flag}=false&{flag}=true")
+    assert (answer.status_code, answer.json()["required"]) == (403, asked)
+
+
+@pytest.mark.parametrize("route", OTHERS, ids=str)
+async def test_any_caller_passes_where_the_service_decides(api: Api, route: Route) -> None:
+    """404 and not 403: a caller without privileges must not learn what exists."""
+    answer = await route.ask(await api.user())
+    assert answer.status_code not in {401, 403, 405}
+    if isinstance(route.guard, OwnerOr):
+        assert answer.status_code in {404, 422}
+
+
+@pytest.mark.parametrize("route", GUARDED, ids=str)
+async def test_forged_credential_is_401(api: Api, route: Route) -> None:
+    answer = await api.call(route.method, route.path, headers={"Authorization": "Bearer not.a.token"})
+    assert answer.status_code == 401
+
+
+def test_every_route_of_the_app_is_in_the_matrix() -> None:
+    """The app is asked, not the modules: what was added elsewhere would be missing here."""
+    from app.main import create_app  # noqa: PLC0415  only here
+
+    app = create_app(settings_for("sqlite+aiosqlite:///./never-opened.db", ""))
+    served = {
+        (method, context.path)
+        for context in iter_route_contexts(app.routes)
+        if guards_at(context)
+        for method in context.methods or ()
+    }
+    assert served == {(route.method, route.template) for route in ROUTES}
+    assert len(served) == len(ROUTES) == len(route_matrix()) > 40
+    assert len(PUBLIC) + len(CHECKED) + len(OTHERS) == len(ROUTES)
+    assert (
+        len(FLAGS) >= len([1 for route in ROUTES if route.method == "DELETE" and "{" in route.template]) - 2
+    )
+
+
+def test_matrix_of_the_command_line_says_what_the_guards_do() -> None:
+    rows = {(row.method, row.path): row for row in route_matrix()}
+    for route in ROUTES:
+        row = rows[route.method, route.template]
+        assert (row.access == "public") is isinstance(route.guard, Public)
+        assert bool(row.note) is isinstance(route.guard, Public)
+        for code in route.guard.privileges:
+            assert code in row.access
+
+
+async def test_document_names_the_login_where_one_is_needed(app: RunningApp) -> None:
+    paths = app.app.openapi()["paths"]
+    for route in ROUTES:
+        operation = paths.get(route.template, {}).get(route.method.lower())
+        assert operation is not None, route
+        assert bool(operation.get("security")) is not isinstance(route.guard, Public), route

@@ -1,0 +1,110 @@
+"""What each module promises is kept beside its tests: its routes with their guards, its part of the document.
+
+A change of either shows in the review. `UPDATE_SNAPSHOTS=1 pytest tests/test_snapshots.py` writes them anew.
+"""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.commands import route_matrix
+from app.main import create_app
+from app.registry import discover
+from tests.conftest import settings_for
+
+FOLDER = Path(__file__).parent / "modules"
+UPDATE = os.environ.get("UPDATE_SNAPSHOTS") == "1"
+COMMAND = "UPDATE_SNAPSHOTS=1 python -m pytest tests/test_snapshots.py"
+MODULES = sorted(module.name for module in discover().modules)
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def document() -> Json:
+    """The whole OpenAPI document. Opens no database."""
+    made: Json = create_app(settings_for("sqlite+aiosqlite:///./never-opened.db", "")).openapi()
+    return made
+
+
+def routes_of(module: str) -> str:
+    rows = [row for row in route_matrix() if row.module == module]
+    width = max(len(row.path) for row in rows)
+    lines = [f"{row.method:7}{row.path:{width}}  {row.access}  {row.note}".rstrip() for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def part_of(document: Json, module: str) -> Json:
+    """The module's paths, and the schemas that they refer to, directly or through others."""
+    rows = [row for row in route_matrix() if row.module == module]
+    paths: Json = {}
+    for row in rows:
+        paths.setdefault(row.path, {})[row.method.lower()] = document["paths"][row.path][row.method.lower()]
+    schemas, wanted = {}, references(paths)
+    while wanted:
+        name = wanted.pop()
+        schemas[name] = document["components"]["schemas"][name]
+        wanted |= references(schemas[name]) - schemas.keys()
+    return {"paths": paths, "schemas": schemas}
+
+
+def references(part: Any) -> set[str]:
+    if isinstance(part, dict):
+        own = {str(part["$ref"]).rpartition("/")[2]} if "$ref" in part else set()
+        return own.union(*(references(value) for value in part.values()))
+    return set().union(*(references(value) for value in part)) if isinstance(part, list) else set()
+
+
+def compare(path: Path, now: str) -> None:
+    if UPDATE:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(now, encoding="utf-8")
+    assert path.exists(), f"{path.relative_to(FOLDER.parent)} is missing; write it with: {COMMAND}"
+    kept = path.read_text(encoding="utf-8")
+    assert now == kept, f"what the module promises has changed; if that is meant: {COMMAND}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_routes_are_as_they_were(module: str) -> None:
+    compare(FOLDER / module / "routes.txt", routes_of(module))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_document_is_as_it_was(module: str, document: Json) -> None:
+    text = json.dumps(part_of(document, module), indent=1, ensure_ascii=False, sort_keys=True)
+    compare(FOLDER / module / "openapi.json", text + "\n")
+
+
+def test_snapshots_belong_to_modules_that_are_there() -> None:
+    kept = {path.parent.name for name in ("routes.txt", "openapi.json") for path in FOLDER.glob(f"*/{name}")}
+    assert kept <= set(MODULES)
+
+
+def test_every_operation_is_in_the_snapshot_of_one_module(document: Json) -> None:
+    whole = {(path, method) for path, item in document["paths"].items() for method in item}
+    parts = [part_of(document, module)["paths"] for module in MODULES]
+    assert whole == {(path, method) for part in parts for path, item in part.items() for method in item}
+
+
+def test_operation_ids_are_the_names_of_the_endpoints(document: Json) -> None:
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    names = Counter(operation["operationId"] for operation in operations)
+    assert [name for name, count in names.items() if count > 1] == []
+    assert all(name.isidentifier() and "__" not in name for name in names)
+    assert {"login", "list_users", "read_role"} <= names.keys()
+
+
+@pytest.mark.skipif(UPDATE, reason="the planted file would be written")
+def test_changed_promise_is_told(tmp_path: Path) -> None:
+    (tmp_path / "routes.txt").write_text("GET    /elsewhere  public\n")
+    with pytest.raises(AssertionError, match="has changed"):
+        compare(tmp_path / "routes.txt", routes_of(MODULES[0]))
+
+
+@pytest.mark.skipif(UPDATE, reason="the planted file would be written")
+def test_missing_snapshot_is_told_with_the_command_that_writes_it() -> None:
+    with pytest.raises(AssertionError, match="UPDATE_SNAPSHOTS=1 python -m pytest"):
+        compare(FOLDER / "ghosts" / "routes.txt", "")
