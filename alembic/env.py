@@ -53,7 +53,7 @@ def _configure(**options: Any) -> None:
         target_metadata=metadata,
         render_item=_render,
         compare_type=_compare_type,
-        render_as_batch=_url().get_backend_name() == "sqlite",
+        render_as_batch=True,  # a revision made on either database has to run on both
         transaction_per_migration=False,
         **options,
     )

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
+
+from app.core.migration import batch_alter
 ${imports if imports else ""}
 revision: str = ${repr(up_revision)}
 down_revision: str | Sequence[str] | None = ${repr(down_revision)}
@@ -19,9 +21,9 @@ depends_on: str | Sequence[str] | None = ${repr(depends_on)}
 
 def upgrade() -> None:
     """To this revision."""
-    ${upgrades if upgrades else "pass"}
+    ${upgrades.replace("op.batch_alter_table(", "batch_alter(") if upgrades else "pass"}
 
 
 def downgrade() -> None:
     """Back to the one before."""
-    ${downgrades if downgrades else "pass"}
+    ${downgrades.replace("op.batch_alter_table(", "batch_alter(") if downgrades else "pass"}

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Integer, MetaData, Table, event, text
+from sqlalchemy import BigInteger, Column, ColumnElement, Index, Integer, MetaData, Table, event, text
 from sqlalchemy.orm import Mapped, declared_attr
 from sqlmodel import Field, SQLModel
 
@@ -27,6 +27,13 @@ Key = BigInteger().with_variant(Integer, "sqlite")
 LIVE = text("deleted_at IS NULL")
 # A column of a table, or an attribute of its class.
 AnyColumn = ColumnElement[Any] | Mapped[Any]
+
+
+def live_index(name: str, *columns: Any, unique: bool = False, info: dict[str, Any] | None = None) -> Index:
+    """An index over the rows that are not soft-deleted: uniqueness, order and counts of lists need no others."""
+    return Index(
+        name, *columns, unique=unique, sqlite_where=LIVE, postgresql_where=LIVE, info=info if info else {}
+    )
 
 
 @event.listens_for(Table, "after_parent_attach")

@@ -189,7 +189,8 @@ class Invalid(AppError):
     def entries(cls, name: str, indexes: Sequence[int], message: str, code: str = "invalid") -> "Invalid":
         """An error at entries of a list in the body, told by their places: what was sent is not echoed."""
         return cls(
-            message, errors=[{"loc": ["body", name, i], "code": code, "message": message} for i in indexes[:20]]
+            message,
+            errors=[{"loc": ["body", name, i], "code": code, "message": message} for i in indexes[:20]],
         )
 
 

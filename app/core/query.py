@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, String, Uuid, any_, bindparam, func, select
+from sqlalchemy import Boolean, ColumnElement, Select, String, Table, Uuid, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlmodel.sql.sqltypes import UTCDateTime
@@ -108,3 +109,34 @@ def among(column: ColumnElement[UUID] | Mapped[UUID], name: str, *, is_sqlite: b
 def id_list(ids: Sequence[UUID], *, is_sqlite: bool) -> object:
     """The argument for `among`: SQLite keeps UUIDs as hexadecimal text."""
     return json.dumps([id.hex for id in ids]) if is_sqlite else list(ids)
+
+
+class _FewRows(ColumnElement[bool]):
+    """Whether the statistics say that a table has at most so many rows."""
+
+    inherit_cache = False
+    type = Boolean()
+
+    def __init__(self, table: Table, limit: int) -> None:
+        self.table_name = table.name
+        self.limit = limit
+
+
+@compiles(_FewRows)
+def _unknown(_element: _FewRows, _compiler: object, **_options: Any) -> str:
+    """SQLite keeps no such number."""
+    return "1 = 0"
+
+
+@compiles(_FewRows, "postgresql")
+def _by_statistics(element: _FewRows, _compiler: object, **_options: Any) -> str:
+    """-1 where the table was never analysed."""
+    return (
+        f"(SELECT reltuples BETWEEN 0 AND {element.limit:d} FROM pg_catalog.pg_class"
+        f" WHERE oid = '{element.table_name}'::regclass)"
+    )
+
+
+def has_few_rows(table: Table, limit: int) -> ColumnElement[bool]:
+    """A cheap guess, true where the database knows that the table is small. No promise: for choosing a plan only."""
+    return _FewRows(table, limit)

@@ -5,6 +5,7 @@ import platform
 import resource
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from os import sched_getaffinity
 from pathlib import Path
@@ -19,6 +20,8 @@ from bench_tool.stage import Stage, ask, running
 from dev_tool.processes import DevError
 
 PROGRAMS = (BARE, OURS)
+# A server may go on with requests whose sender has left: the next turn must not pay for them.
+SETTLE_SECONDS, LOOK_SECONDS, IDLE_SHARE = 10.0, 0.1, 0.1
 
 
 def run(plan: Plan) -> Report:
@@ -77,8 +80,21 @@ def contains(ours: Any, bare: Any) -> bool:
     return bool(ours == bare)
 
 
+def settle(pid: int) -> None:
+    """Waits until the process has nothing to do, at most SETTLE_SECONDS."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    used = accounting.seconds_of(accounting.processes(), pid)
+    while time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+        before, used = used, accounting.seconds_of(accounting.processes(), pid)
+        if used - before <= LOOK_SECONDS * IDLE_SHARE:
+            return
+
+
 @dataclass(frozen=True, slots=True)
 class _Bench:
+    """What a turn needs."""
+
     stage: Stage
     cores: Cores
     folder: Path
@@ -94,6 +110,7 @@ class _Bench:
             result = wrk.send(script, process.port, clients, seconds)
         after = self._used(process.pid)
         server, database, client, machine = (late - early for late, early in zip(after, before, strict=True))
+        settle(process.pid)
         return Turn(result, server, database, client, max(0.0, machine - server - database - client))
 
     def _used(self, server: int) -> tuple[float, float, float, float]:

@@ -26,6 +26,7 @@ class CorsMiddleware(CORSMiddleware):
         response = super().preflight_response(request_headers)
         if response.status_code != HTTPStatus.OK:
             raise BadRequest(
-                "This origin, method or header is not allowed here.", headers={"Vary": response.headers["vary"]}
+                "This origin, method or header is not allowed here.",
+                headers={"Vary": response.headers["vary"]},
             )
         return response

@@ -6,7 +6,6 @@ from fastapi import Depends, Request, Response
 
 from app.auth.dependencies import Caller, bearer_token, kernel_of, public
 from app.core.answers import secret
-from app.core.errors import RegistrationClosed
 from app.core.platform import platform_of, uow_of
 from app.core.routing import ModuleRouter
 from app.modules.auth.oauth import TOKEN_DOCS, Grant, oauth_form, oauth_response
@@ -32,10 +31,9 @@ async def _service(request: Request) -> AuthService:
 Service = Annotated[AuthService, Depends(_service)]
 
 
-async def _registration_is_open(request: Request) -> None:
+async def _registration_is_open(service: Service, request: Request) -> None:
     """Asked before the body is looked at: 403 comes before 422."""
-    if platform_of(request).settings.registration != "open":
-        raise RegistrationClosed("Registration is closed on this server.")
+    service.require_registration(is_open=platform_of(request).settings.registration == "open")
 
 
 @router.post(

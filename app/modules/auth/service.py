@@ -11,6 +11,7 @@ from app.core.errors import (
     AppError,
     Forbidden,
     InvalidCredentials,
+    RegistrationClosed,
     Unauthenticated,
     Unavailable,
 )
@@ -46,6 +47,11 @@ class AuthService:
         self.hasher = hasher
         self.tokens = tokens
         self.catalog = catalog
+
+    def require_registration(self, *, is_open: bool) -> None:
+        """Raises RegistrationClosed where nobody can register by themselves."""
+        if not is_open:
+            raise RegistrationClosed("Registration is closed on this server.")
 
     async def register(self, data: Register) -> UserRead:
         """A new account of one's own. Raises Conflict, WeakPassword."""

@@ -5,7 +5,7 @@ from typing import ClassVar
 from sqlalchemy import Index, Text
 from sqlmodel import Field
 
-from app.core.entity import Entity, Key
+from app.core.entity import Entity, Key, live_index
 from app.core.search import Searchable
 
 
@@ -14,7 +14,7 @@ class Item(Entity, Searchable, table=True):
 
     __tablename__ = "items"
     __table_args__ = (
-        Index("ix_items_created_at_id", "created_at", "id"),
+        live_index("ix_items_live_created_at_id", "created_at", "id"),
         Index("ix_items_owner_pk_created_at_id", "owner_pk", "created_at", "id"),
     )
     searchable: ClassVar[tuple[str, ...]] = ("title", "description")

@@ -1,9 +1,9 @@
 """Tables of the privileges."""
 
-from sqlalchemy import BigInteger, Index
+from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
-from app.core.entity import LIVE, Entity, Key
+from app.core.entity import Entity, Key, live_index
 from app.core.faults import taken
 
 
@@ -12,12 +12,10 @@ class Privilege(Entity, table=True):
 
     __tablename__ = "privileges"
     __table_args__ = (
-        Index(
+        live_index(
             "uq_privileges_code_live",
             "code",
             unique=True,
-            sqlite_where=LIVE,
-            postgresql_where=LIVE,
             info=taken("code", "A privilege with this code exists already."),
         ),
     )

@@ -3,7 +3,7 @@
 from sqlalchemy import Index, text
 from sqlmodel import Field, SQLModel
 
-from app.core.entity import LIVE, Entity, Key
+from app.core.entity import Entity, Key, live_index
 from app.core.faults import taken
 
 IS_SUPERUSER = text("is_superuser")
@@ -14,12 +14,10 @@ class Role(Entity, table=True):
 
     __tablename__ = "roles"
     __table_args__ = (
-        Index(
+        live_index(
             "uq_roles_name_live",
             "name",
             unique=True,
-            sqlite_where=LIVE,
-            postgresql_where=LIVE,
             info=taken("name", "A role with this name exists already."),
         ),
         Index(

@@ -164,6 +164,14 @@ class RoleRepository(BaseRepository[Role]):
             {pk: RolePrivilege(role_pk=role_pk, privilege_pk=pk) for pk in wanted},
         )
 
+    async def add_privileges(self, role_pk: int, privilege_pks: Iterable[int]) -> None:
+        """Adds links; those to privileges that are retired at the moment stay."""
+        statement = select(RolePrivilege.privilege_pk).where(RolePrivilege.role_pk == role_pk)
+        present = set((await self.uow.session.exec(statement)).all())
+        for key in sorted(set(privilege_pks) - present):
+            self.uow.session.add(RolePrivilege(role_pk=role_pk, privilege_pk=key))
+        await self.flush()
+
     async def set_modules(self, role_pk: int, modules: Iterable[str]) -> bool:
         """Makes the links be exactly these; returns whether that changed anything."""
         rows = (await self.uow.session.exec(select(RoleModule).where(RoleModule.role_pk == role_pk))).all()

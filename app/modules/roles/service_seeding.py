@@ -58,9 +58,8 @@ class RoleSeeding:
     async def _give(self, role: Role, codes: Iterable[str], modules: Iterable[str]) -> None:
         if role.pk is None:
             raise RuntimeError("the role was not flushed")
-        have = await self.roles.privileges_of(role.pk)
-        keys = await self.privileges.keys_of({*have, *codes})
-        await self.roles.set_privileges(role.pk, keys.values())
+        keys = await self.privileges.keys_of(codes)
+        await self.roles.add_privileges(role.pk, keys.values())
         await self.roles.set_modules(role.pk, {*await self.roles.modules_of(role.pk), *modules})
 
     def _grants(self, role: str, codes: Iterable[str]) -> set[str]:

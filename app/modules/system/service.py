@@ -2,9 +2,10 @@
 
 import platform as interpreter
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
 import app
 from app.auth.principal import Principal
@@ -124,8 +125,7 @@ def _fields(resource: Resource) -> Iterator[EditableField]:
 
 def _field(resource: Resource, name: str, shape: type[BaseModel], *, read_only: bool) -> EditableField:
     info = shape.model_fields[name]
-    schema = TypeAdapter(info.rebuild_annotation()).json_schema()
-    plain, nullable = _without_null(schema)
+    plain, nullable = _schema(shape, name)
     return EditableField(
         name=name,
         type=_type_name(plain),
@@ -139,12 +139,21 @@ def _field(resource: Resource, name: str, shape: type[BaseModel], *, read_only: 
     )
 
 
-def _without_null(schema: dict[str, Any]) -> tuple[dict[str, Any], bool]:
-    options = schema.get("anyOf")
-    if options is None:
-        return schema, False
+def _schema(shape: type[BaseModel], name: str) -> tuple[dict[str, Any], bool]:
+    """The field's JSON schema without null, references followed; and whether null is allowed."""
+    whole = _schema_of(shape)
+    schema: dict[str, Any] = whole["properties"][name]
+    options = schema.get("anyOf", [schema])
     plain = [option for option in options if option.get("type") != "null"]
-    return (plain[0] if plain else {}), len(plain) < len(options)
+    found = plain[0] if plain else {}
+    if "$ref" in found:
+        found = whole["$defs"][found["$ref"].rpartition("/")[2]]
+    return {**schema, **found}, len(plain) < len(options)
+
+
+@cache
+def _schema_of(shape: type[BaseModel]) -> dict[str, Any]:
+    return shape.model_json_schema()
 
 
 def _type_name(schema: dict[str, Any]) -> str:

@@ -4,10 +4,10 @@ from datetime import datetime
 from random import SystemRandom
 from typing import ClassVar
 
-from sqlalchemy import BigInteger, Index, text
+from sqlalchemy import BigInteger, text
 from sqlmodel import Field
 
-from app.core.entity import LIVE, Entity
+from app.core.entity import Entity, live_index
 from app.core.faults import taken
 from app.core.search import Searchable
 
@@ -28,15 +28,13 @@ class User(Entity, Searchable, table=True):
 
     __tablename__ = "users"
     __table_args__ = (
-        Index(
+        live_index(
             "uq_users_email_live",
             text("lower(email)"),
             unique=True,
-            sqlite_where=LIVE,
-            postgresql_where=LIVE,
             info=taken("email", "A user with this e-mail address exists already."),
         ),
-        Index("ix_users_created_at_id", "created_at", "id"),
+        live_index("ix_users_live_created_at_id", "created_at", "id"),
     )
     searchable: ClassVar[tuple[str, ...]] = ("email", "full_name")
 

@@ -39,7 +39,9 @@ class UserRepository(BaseRepository[User]):
 
     def with_email(self, email: str) -> Where:
         """The condition for one canonical address."""
-        return Where("email", lambda: func.lower(col(User.email)) == func.lower(bindparam("email")), {"email": email})
+        return Where(
+            "email", lambda: func.lower(col(User.email)) == func.lower(bindparam("email")), {"email": email}
+        )
 
     async def find_locked(self, id: UUID) -> User | None:
         """The live user as stored now, whom nobody else changes until the transaction ends."""

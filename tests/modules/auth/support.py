@@ -14,11 +14,6 @@ from tests.api import PASSWORD, Api, Caller, assert_problem
 from tests.backend import RunningApp
 
 
-def uuid_of(app: RunningApp, id: str) -> str:
-    """A public id as this database stores it, for SQL by hand."""
-    return id.replace("-", "") if app.platform.database.is_sqlite else id
-
-
 async def stored(app: RunningApp, statement: str, **values: Any) -> Sequence[Row[Any]]:
     """Rows, over a connection that the app knows nothing of: what it returns is committed."""
     engine = create_async_engine(app.platform.database.url, poolclass=NullPool)
@@ -46,10 +41,9 @@ async def session_of(caller: Caller) -> str:
 async def ending_of(app: RunningApp, session_id: str) -> str | None:
     """Why a session has ended, as it stands on disk; None for a living one."""
     statement = "SELECT revoked_at, revoked_reason FROM sessions WHERE replace(CAST(id AS varchar(36)), '-', '') = :id"
-    (row,) = await stored(app, statement, id=session_id.replace("-", ""))
-    assert (row[0] is None) == (row[1] is None)
-    reason: str | None = row[1]
-    return reason
+    ((moment, reason),) = await stored(app, statement, id=session_id.replace("-", ""))
+    assert (moment is None) == (reason is None)
+    return None if reason is None else str(reason)
 
 
 async def refresh(api: Api, token: str) -> httpx2.Response:

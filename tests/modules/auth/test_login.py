@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from passlib.hash import argon2
+from argon2 import PasswordHasher as Argon2
 
 from tests.api import PASSWORD, Api, Caller, assert_problem
 from tests.backend import RunningApp
@@ -155,7 +155,7 @@ async def plant(app: RunningApp, email: str, password_hash: str) -> None:
 
 async def test_weaker_hash_is_replaced_by_the_right_password_only(api: Api, app: RunningApp) -> None:
     user = await api.user()
-    weak = argon2.using(memory_cost=16, rounds=1, parallelism=1).hash(PASSWORD)
+    weak = Argon2(time_cost=1, memory_cost=16, parallelism=1).hash(PASSWORD)
     await plant(app, user.email, weak)
     assert_problem(await login(api, user.email, WRONG), 401)
     assert await hash_of(app, user.email) == weak
@@ -169,7 +169,7 @@ async def test_weaker_hash_is_replaced_by_the_right_password_only(api: Api, app:
 
 async def test_stronger_hash_stays(api: Api, app: RunningApp) -> None:
     user = await api.user()
-    strong = argon2.using(memory_cost=128, rounds=2, parallelism=1).hash(PASSWORD)
+    strong = Argon2(time_cost=2, memory_cost=128, parallelism=1).hash(PASSWORD)
     await plant(app, user.email, strong)
     assert (await login(api, user.email)).status_code == 200
     assert await hash_of(app, user.email) == strong

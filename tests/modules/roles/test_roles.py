@@ -168,7 +168,8 @@ async def test_life_of_a_role(api: Api) -> None:
         assert_problem(answer, 404, "not_found")
     assert "Clerks" not in names(await admin.get("roles"))
     assert names(await admin.get("roles?deleted=true")) == ["Clerks"]
-    assert_problem(await admin.put(f"users/{admin.id}/roles", {"role_ids": [role["id"]]}), 422)
+    user = await api.user()
+    assert_problem(await admin.put(f"users/{user.id}/roles", {"role_ids": [role["id"]]}), 422)
     second = await make(admin, name="Clerks")
     assert_problem(await admin.post(f"{path}/restore"), 409, "conflict")
     await admin.delete(f"roles/{second['id']}")
