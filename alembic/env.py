@@ -7,12 +7,13 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.util import CommandError
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
-from app.core.config import load_settings
+from app.core.config import RefusedStart, load_settings
 from app.core.context import acting_as
 from app.core.entity import metadata
 from app.registry import discover
@@ -27,7 +28,12 @@ discover()  # imports every module's models
 
 def _url() -> URL:
     given: URL | None = context.config.attributes.get("url")
-    return given if given is not None else load_settings().database
+    if given is not None:
+        return given
+    try:
+        return load_settings().database
+    except RefusedStart as refusal:
+        raise CommandError(str(refusal)) from None
 
 
 def _render(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:

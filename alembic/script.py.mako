@@ -8,11 +8,19 @@ Made: ${create_date}
 from collections.abc import Sequence
 
 import sqlalchemy as sa
-from alembic import op
-from sqlalchemy.dialects import postgresql
+<%
+    # What rendered types may speak of, each line once and in the order of the formatter.
+    always = {
+        "from alembic import op",
+        "from sqlalchemy import Text",
+        "from sqlalchemy.dialects import postgresql",
+    }
+    lines = sorted(always | {line for line in (imports or "").splitlines() if line})
+%>\
+${"\n".join(lines)}
 
 from app.core.migration import batch_alter
-${imports if imports else ""}
+
 revision: str = ${repr(up_revision)}
 down_revision: str | Sequence[str] | None = ${repr(down_revision)}
 branch_labels: str | Sequence[str] | None = ${repr(branch_labels)}

@@ -14,7 +14,7 @@ from app.core import telemetry
 from app.core.clients import ClientAddress
 from app.core.config import RefusedStart, Settings, get_settings
 from app.core.handlers import install
-from app.core.logging import configure, logger
+from app.core.logging import CHANNELS, configure, logger
 from app.core.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.core.middleware.body_limit import BodyLimitMiddleware
 from app.core.middleware.cors import CorsMiddleware
@@ -130,6 +130,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         platform.ready = False
         await startup.stop()
         await close(platform, kernel)
+        CHANNELS["activity"].flush()
         _log.info("stop")
 
 

@@ -22,6 +22,7 @@ from app.modules.auth.service_principals import PrincipalService
 from app.startup import seed
 from tests.services import PostgresServer
 
+
 class Backend:
     """One kind of database. `new_database` copies a migrated template: use it for migrations, faults, workers."""
 

@@ -114,4 +114,3 @@ async def api(app: RunningApp) -> Api:
 def unique() -> str:
     """A word that no other test uses."""
     return uuid.uuid4().hex[:12]
-

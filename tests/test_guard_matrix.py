@@ -157,7 +157,10 @@ def test_route_that_knows_a_flag_has_a_guard_that_does() -> None:
                 (guard,) = guards_at(context)
                 for flag in {"hard", "deleted"} & set(names):
                     assert not isinstance(guard, Public), (context.path, flag)
-                    assert not isinstance(guard, PermissionChecker) or flag in guard.instead, (context.path, flag)
+                    assert not isinstance(guard, PermissionChecker) or flag in guard.instead, (
+                        context.path,
+                        flag,
+                    )
 
 
 def test_matrix_of_the_command_line_says_what_the_guards_do() -> None:

@@ -9,6 +9,7 @@ import json
 import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import cached_property
 from typing import Any, Literal
 from uuid import UUID
 
@@ -47,12 +48,12 @@ class Claims(BaseModel):
     nbf: int | None = Field(default=None, ge=0, lt=_NO_TIME)
     ver: int
 
-    @property
+    @cached_property
     def user_id(self) -> UUID:
         """The account's public id."""
         return UUID(self.sub)
 
-    @property
+    @cached_property
     def session_id(self) -> UUID:
         """The session that the token belongs to."""
         return UUID(self.sid)

@@ -107,11 +107,12 @@ class Database:
                 raw.close()
                 raw = await self.reader.raw_connection()
             rows: Sequence[Row] = await raw.driver_connection.fetch(sql, *arguments, timeout=READ_SECONDS)
-            return rows
         except BaseException as error:
             if not isinstance(error, Exception) or means_lost_connection(error):
                 raw.invalidate()
             raise
+        else:
+            return rows
         finally:
             raw.close()
 

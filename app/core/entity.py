@@ -31,9 +31,7 @@ AnyColumn = ColumnElement[Any] | Mapped[Any]
 
 def live_index(name: str, *columns: Any, unique: bool = False, info: dict[str, Any] | None = None) -> Index:
     """An index over the rows that are not soft-deleted: uniqueness, order and counts of lists need no others."""
-    return Index(
-        name, *columns, unique=unique, sqlite_where=LIVE, postgresql_where=LIVE, info=info if info else {}
-    )
+    return Index(name, *columns, unique=unique, sqlite_where=LIVE, postgresql_where=LIVE, info=info or {})
 
 
 @event.listens_for(Table, "after_parent_attach")

@@ -131,8 +131,10 @@ def build_list(
 
 
 def _total(table: Table, visible: ColumnElement[bool], limit: int | None) -> ColumnElement[int]:
-    """Exact up to `limit`, then more than it. Counting up to a bound costs a third more than counting to the end,
-    so that small tables are counted whole."""
+    """Exact up to `limit`, then more than it.
+
+    Counting up to a bound costs a third more per row than counting to the end: small tables are counted whole.
+    """
     whole = select(func.count()).select_from(table).where(visible).correlate(None).scalar_subquery()
     if limit is None:
         return whole

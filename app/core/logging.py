@@ -4,6 +4,7 @@ Each line is rendered once and written by one `write` to a file opened for appen
 workers never mix. A log that can't be written never fails a request: it is counted, and told by `/health`.
 """
 
+import asyncio
 import logging
 import os
 import sys
@@ -85,9 +86,11 @@ class Channel:
         self.file: LineFile | None = None
         self.console: Callable[[Event], str] | None = None
         self.takes_requests = False
+        self._waiting: list[Event] = []
 
     def emit(self, event: Event) -> None:
         """Writes the event to the console and to the channel's file."""
+        self.flush()
         line = orjson.dumps(event, default=str, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
         text = line.decode() if self.console is None else self.console(dict(event))
         with suppress(OSError, ValueError):  # a closed pipe must not fail a request
@@ -99,12 +102,21 @@ class Channel:
         """The one line that every request gets: past structlog's processors, which cost as much as a query."""
         if not self.takes_requests:
             return
-        line = orjson.dumps(event, default=str)
-        text = line.decode() if self.console is None else _short(event)
+        self._waiting.append(event)
+        if len(self._waiting) == 1:
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Writes the requests that ended in this turn of the event loop, with one system call for all of them."""
+        if not self._waiting:
+            return
+        events, self._waiting = self._waiting, []
+        lines = b"\n".join(orjson.dumps(event, default=str) for event in events)
+        shown = lines.decode() if self.console is None else "\n".join(map(_short, events))
         with suppress(OSError, ValueError):
-            sys.stderr.write(text + "\n")
+            sys.stderr.write(shown + "\n")
         if self.file is not None:
-            self.file.write(line)
+            self.file.write(lines)
 
     debug = info = warning = error = critical = msg = emit
 

@@ -76,9 +76,11 @@ class PageQuery(BaseModel):
 
     @property
     def order(self) -> list[tuple[str, bool]]:
-        """The fields to sort by, each with whether it is descending; no field twice."""
-        parts = (self.sort or self.default_sort).split(",")
-        return list({part.removeprefix("-"): part.startswith("-") for part in parts}.items())
+        """The fields to sort by, each with whether it is descending; of a field named twice the first counts."""
+        found: dict[str, bool] = {}
+        for part in (self.sort or self.default_sort).split(","):
+            found.setdefault(part.removeprefix("-"), part.startswith("-"))
+        return list(found.items())
 
     @property
     def filters(self) -> dict[str, Any]:

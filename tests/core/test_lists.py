@@ -55,7 +55,9 @@ async def crowd(app: RunningApp, count: int = 23, seed: int = 1) -> list[dict[st
 
 
 def links(answer: Any) -> dict[str, str]:
-    return {name: target for target, name in re.findall(r'<([^>]+)>; rel="(\w+)"', answer.headers.get("link", ""))}
+    return {
+        name: target for target, name in re.findall(r'<([^>]+)>; rel="(\w+)"', answer.headers.get("link", ""))
+    }
 
 
 # bounds and spellings
@@ -146,7 +148,9 @@ Column = Callable[[dict[str, Any]], Any]
 
 @pytest.mark.parametrize("name", ["full_name", "last_login_at"])
 @pytest.mark.parametrize("descending", [False, True])
-async def test_nulls_come_last_both_ways(app: RunningApp, admin: Caller, name: str, *, descending: bool) -> None:
+async def test_nulls_come_last_both_ways(
+    app: RunningApp, admin: Caller, name: str, *, descending: bool
+) -> None:
     rows = await crowd(app)
     sign = "-" if descending else ""
     listed = [id for id in ids(await admin.get(f"users?per_page=1000&sort={sign}{name}")) if id != admin.id]
@@ -162,9 +166,13 @@ async def test_nulls_come_last_both_ways(app: RunningApp, admin: Caller, name: s
 
 async def test_several_keys(app: RunningApp, admin: Caller) -> None:
     rows = await crowd(app)
-    listed = [id for id in ids(await admin.get("users?per_page=1000&sort=-full_name,created_at")) if id != admin.id]
+    listed = [
+        id for id in ids(await admin.get("users?per_page=1000&sort=-full_name,created_at")) if id != admin.id
+    ]
+
     def key(row: dict[str, Any]) -> Any:
         return row["created_at"], row["id"]
+
     expected = [
         row["id"]
         for name in ("Cid", "Bob", "Ann", None)
@@ -272,7 +280,9 @@ async def test_walk_misses_and_repeats_nothing(app: RunningApp, admin: Caller, s
             break
         await crowd(app, 3, seed=100 + step)
         if step == 2:
-            assert (await admin.delete(f"users/{next(id for id in seen if id != admin.id)}")).status_code == 204
+            assert (
+                await admin.delete(f"users/{next(id for id in seen if id != admin.id)}")
+            ).status_code == 204
         answer = (await admin.get(f"{query}&cursor={answer['next_cursor']}")).json()
     assert len(seen) == len(set(seen))
     known = {row["id"] for row in rows} | {admin.id}
@@ -325,7 +335,7 @@ async def test_tampered_cursor_is_400(app: RunningApp, admin: Caller) -> None:
         cursor + "A",
         cursor + "=",
         cursor + ".",
-        f"{cursor[:middle]}{forged}{cursor[middle + 1:]}",
+        f"{cursor[:middle]}{forged}{cursor[middle + 1 :]}",
         f"{cursor[:middle]}!{cursor[middle:]}",
         "",
         "x",
@@ -359,8 +369,8 @@ async def test_statements_are_pinned(api: Api, admin: Caller, monkeypatch: pytes
         ("users?page=9", 3),
         ("roles", 2),
         ("privileges?per_page=1000", 2),
-        (f"users/{admin.id}", 4),
-        (f"roles/{role}", 6),
+        (f"users/{admin.id}", 3),
+        (f"roles/{role}", 5),
         ("privileges/users:read", 2),
     ):
         statements.clear()
@@ -369,6 +379,7 @@ async def test_statements_are_pinned(api: Api, admin: Caller, monkeypatch: pytes
 
 
 async def test_kept_statements_are_bounded(admin: Caller) -> None:
+    BaseRepository._lists.clear()
     BaseRepository._lists.update({("filler", n): None for n in range(MAX_LISTS)})  # type: ignore[misc]
     assert (await admin.get("users?sort=email,-full_name,last_login_at")).status_code == 200
     assert 0 < len(BaseRepository._lists) < MAX_LISTS
@@ -399,7 +410,9 @@ def sample(annotation: Any, turn: int) -> Any:
     if (inner := nested_model(annotation)) is not None:
         return {name: sample(field.annotation, turn) for name, field in inner.model_fields.items()}
     if get_origin(annotation) is not None and type(None) in get_args(annotation):
-        return None if turn == 2 else sample(next(a for a in get_args(annotation) if a is not type(None)), turn)
+        return (
+            None if turn == 2 else sample(next(a for a in get_args(annotation) if a is not type(None)), turn)
+        )
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         members = [member.value for member in annotation]
         return members[turn % len(members)]

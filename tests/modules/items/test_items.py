@@ -151,13 +151,20 @@ MATRIX = {
     ("items:read", "items:purge"): (200, 403, 403, 403, 204),
     ("items:purge",): (404, 404, 404, 404, 204),
 }
-NEEDED = {"update": "items:update", "delete": "items:delete", "restore": "items:delete", "hard": "items:purge"}
+NEEDED = {
+    "update": "items:update",
+    "delete": "items:delete",
+    "restore": "items:delete",
+    "hard": "items:purge",
+}
 
 
 @pytest.mark.parametrize("privileges", MATRIX, ids=lambda p: "+".join(p) or "nothing")
 async def test_strangers_need_privileges(api: Api, privileges: tuple[str, ...]) -> None:
     owner, stranger = await api.user(role="regular"), await api.user(*privileges)
-    for operation, status in zip(("read", "update", "delete", "restore", "hard"), MATRIX[privileges], strict=True):
+    for operation, status in zip(
+        ("read", "update", "delete", "restore", "hard"), MATRIX[privileges], strict=True
+    ):
         item = await make(owner)
         if operation == "restore":
             await owner.delete(f"items/{item['id']}")

@@ -34,14 +34,24 @@ def names(answer: Any) -> list[str]:
 
 async def test_create_gives_detail_and_location(api: Api) -> None:
     admin = await api.superuser()
-    body = {"name": " Clerks ", "description": "d", "privileges": ["users:update"], "modules": ["roles", "users"]}
+    body = {
+        "name": " Clerks ",
+        "description": "d",
+        "privileges": ["users:update"],
+        "modules": ["roles", "users"],
+    }
     answer = await admin.post("roles", body)
     assert answer.status_code == 201
     role = answer.json()
     assert set(role) == DETAIL | STAMPS
     assert answer.headers["location"] == f"/api/v1/roles/{role['id']}"
     assert (role["name"], role["description"]) == ("Clerks", "d")
-    assert (role["is_superuser"], role["is_system"], role["user_count"], role["version"]) == (False, False, 0, 1)
+    assert (role["is_superuser"], role["is_system"], role["user_count"], role["version"]) == (
+        False,
+        False,
+        0,
+        1,
+    )
     assert (role["privileges"], role["modules"]) == (["users:update"], ["roles", "users"])
     assert role["effective"] == ["roles:read", "users:read", "users:update"]
     assert role["created_by"] == admin.id
@@ -105,7 +115,11 @@ async def test_unknown_entries_are_told_by_place(api: Api) -> None:
     admin = await api.superuser()
     role = await make(admin)
     for path, body, places in (
-        (f"roles/{role['id']}/privileges", {"codes": ["users:read", "x:y", "x:z"]}, [["codes", 1], ["codes", 2]]),
+        (
+            f"roles/{role['id']}/privileges",
+            {"codes": ["users:read", "x:y", "x:z"]},
+            [["codes", 1], ["codes", 2]],
+        ),
         (f"roles/{role['id']}/modules", {"modules": ["x", "users"]}, [["modules", 0]]),
     ):
         problem = assert_problem(await admin.put(path, body), 422, "validation_error")
@@ -239,7 +253,8 @@ async def test_restored_role_is_nobodys_after_a_race(api: Api) -> None:
     for _ in range(4):
         role, user = await make(admin, privileges=["users:read"]), await api.user()
         given, deleted = await asyncio.gather(
-            admin.put(f"users/{user.id}/roles", {"role_ids": [role["id"]]}), admin.delete(f"roles/{role['id']}")
+            admin.put(f"users/{user.id}/roles", {"role_ids": [role["id"]]}),
+            admin.delete(f"roles/{role['id']}"),
         )
         outcome = (given.status_code, deleted.status_code)
         assert outcome in {(200, 409), (422, 204)}, (given.text, deleted.text)
@@ -287,7 +302,10 @@ async def test_nobody_grants_what_they_lack(api: Api) -> None:
     role = await make(clerk, privileges=["users:read"], modules=["users"])
     path = f"roles/{role['id']}"
     for answer, lacking in (
-        (await clerk.post("roles", {"name": "x", "privileges": ["users:read", "users:block"]}), "users:block"),
+        (
+            await clerk.post("roles", {"name": "x", "privileges": ["users:read", "users:block"]}),
+            "users:block",
+        ),
         (await clerk.post("roles", {"name": "x", "modules": ["privileges"]}), "privileges:read"),
         (await clerk.put(f"{path}/privileges", {"codes": ["users:purge"]}), "users:purge"),
         (await clerk.put(f"{path}/modules", {"modules": ["users", "roles"]}), "roles:read"),

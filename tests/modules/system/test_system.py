@@ -35,7 +35,9 @@ async def test_info_needs_its_privilege(api: Api) -> None:
     assert info["database"]["kind"] in {"sqlite", "postgresql"}
     assert info["database"]["version"][0].isdigit()
     assert info["cache"] == ("memory" if info["database"]["kind"] == "sqlite" else "redis")
-    assert {"auth", "users", "roles", "privileges", "system"} <= {module["name"] for module in info["modules"]}
+    assert {"auth", "users", "roles", "privileges", "system"} <= {
+        module["name"] for module in info["modules"]
+    }
 
 
 async def resources(caller: Any) -> dict[str, dict[str, Any]]:
@@ -77,7 +79,13 @@ async def test_editable_resource_describes_its_fields(api: Api) -> None:
         "nullable": True,
         "required": False,
     }
-    assert fields["id"] == {"name": "id", "type": "uuid", "nullable": False, "read_only": True, "required": False}
+    assert fields["id"] == {
+        "name": "id",
+        "type": "uuid",
+        "nullable": False,
+        "read_only": True,
+        "required": False,
+    }
     assert fields["created_at"]["type"] == "date-time"
     assert fields["last_login_at"]["nullable"] is True
     assert fields["is_blocked"]["read_only"] is True
@@ -140,7 +148,9 @@ async def test_health_without_database(api: Api, gone: Gone) -> None:
     assert gone.tries == before
 
 
-async def test_not_ready_before_start_is_done(api: Api, app: RunningApp, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_not_ready_before_start_is_done(
+    api: Api, app: RunningApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(app.platform, "ready", False)
     assert_problem(await api.get("/health/ready"), 503, "unavailable")
     assert (await api.get("/health/live")).status_code == 200

@@ -87,7 +87,12 @@ async def test_change_password(api: Api) -> None:
     assert_problem(wrong, 403, "forbidden")
     weak = await user.post(path, {"current_password": PASSWORD, "new_password": "short"})
     assert_problem(weak, 422, "weak_password")
-    for body in ({}, {"new_password": NEW}, {"current_password": PASSWORD}, {"current_password": PASSWORD, "new_password": None}):
+    for body in (
+        {},
+        {"new_password": NEW},
+        {"current_password": PASSWORD},
+        {"current_password": PASSWORD, "new_password": None},
+    ):
         assert_problem(await user.post(path, body), 422, "validation_error")
     assert (await other.get("users/me")).status_code == 200
     done = await user.post(path, {"current_password": PASSWORD, "new_password": NEW})

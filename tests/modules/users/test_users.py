@@ -259,7 +259,13 @@ async def test_roles_are_set_as_sent(api: Api) -> None:
     assert problem["errors"] == [
         {"loc": ["body", "role_ids", 0], "code": "unknown", "message": "There is no such role."}
     ]
-    for bad in ({}, {"role_ids": None}, {"role_ids": regular}, {"role_ids": ["x"]}, {"role_ids": [regular] * 101}):
+    for bad in (
+        {},
+        {"role_ids": None},
+        {"role_ids": regular},
+        {"role_ids": ["x"]},
+        {"role_ids": [regular] * 101},
+    ):
         assert_problem(await admin.put(path, bad), 422, "validation_error")
     assert_problem(await admin.put(f"users/{uuid4()}/roles", {"role_ids": []}), 404)
 

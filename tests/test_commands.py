@@ -1,0 +1,258 @@
+"""`python -m app …` as it is typed: what it prints, what it leaves behind, how it ends."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from app.core.config import DEFAULT_ADMIN_PASSWORD, RefusedStart, load_settings
+from app.startup import violations
+from tests.backend import Backend
+from tests.conftest import settings_for
+from tests.program import GOOD_PRODUCTION, STRONG, Program, copy_project, files_of
+
+EMAIL, PASSWORD = "somebody@example.com", "correct horse battery staple"
+OPERATIONS = ("serve", "init-db", "seed", "create-user", "list-users", "cleanup-tokens", "routes", "openapi")
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    root = copy_project(tmp_path_factory.mktemp("project") / "tessera")
+    return Program(root, {"ENVIRONMENT": "test"})
+
+
+def refused(program: Program, *command: str) -> list[str]:
+    """The lines of a refused start. Asserts that it was one."""
+    done = program.run(*command)
+    assert done.returncode == 78, (done.returncode, done.stderr)
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert all(line.startswith("refused to start: ") for line in lines), done.stderr
+    return [line.removeprefix("refused to start: ") for line in lines]
+
+
+def test_from_nothing_to_a_user(program: Program, backend: Backend) -> None:
+    program = program.but(DATABASE_URL=backend.empty_database())
+    assert "current" in program.must("init-db")
+    assert "current" in program.must("init-db")
+    first, second = program.must("seed"), program.must("seed")
+    assert "superuser admin@example.com" in first
+    assert "role regular" in first
+    assert second == "Nothing to do: everything is there.\n"
+
+    made = json.loads(program.must("create-user", EMAIL, "--password-stdin", "--json", given=f"{PASSWORD}\n"))
+    assert (made["email"], [role["name"] for role in made["roles"]]) == (EMAIL, ["regular"])
+    again = program.run("create-user", EMAIL.upper(), "--password-stdin", given=f"{PASSWORD}\n")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == "error: A user with this e-mail address exists already.\n"
+    weak = program.run("create-user", "other@example.com", "--password-stdin", given="short\n")
+    assert (weak.returncode, len(weak.stderr.splitlines())) == (1, 1)
+    assert "short\n" not in weak.stderr
+
+    listed = json.loads(program.must("list-users", "--json"))
+    assert [user["email"] for user in listed["items"]] == [EMAIL, "admin@example.com"]
+    found = program.run("list-users", "--q", "somebody")
+    assert found.stdout.split()[-1] == EMAIL
+    assert found.stderr == "1 of 1\n"
+    removed = json.loads(program.must("cleanup-tokens", "--keep-days", "0", "--json"))
+    assert removed == {"refresh_tokens": 0, "sessions": 0}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("create-user",),
+        ("dance",),
+        ("serve", "--port", "99999"),
+        ("serve", "--workers", "0"),
+        ("seed", "--x"),
+    ],
+)
+def test_wrong_use_is_2(program: Program, words: tuple[str, ...]) -> None:
+    done = program.run(*words)
+    assert done.returncode == 2
+    assert "Usage: " in done.stdout + done.stderr
+
+
+def test_help_names_every_command(program: Program) -> None:
+    done = program.run("--help")
+    assert done.returncode == 0
+    for name in OPERATIONS:
+        assert f" {name} " in done.stdout
+
+
+def test_routes_and_document_need_no_database(program: Program) -> None:
+    program = program.but(DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:9/none")
+    rows = json.loads(program.must("routes", "--json"))
+    assert {"module", "method", "path", "access", "note"} == set(rows[0])
+    text = program.must("routes")
+    assert len(text.splitlines()) == len(rows)
+    document = json.loads(program.must("openapi"))
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    assert len(operations) == len(rows)
+
+
+def test_database_that_is_not_there_is_1_with_one_line(program: Program) -> None:
+    program = program.but(DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:9/none", SECRET_KEY=STRONG)
+    for words in (("init-db",), ("list-users",)):
+        done = program.run(*words)
+        assert done.returncode == 1, done.stderr
+        assert done.stderr.startswith("error: ")
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+
+
+def test_production_says_all_that_is_wrong_at_once_and_leaves_no_trace(tmp_path: Path) -> None:
+    program = Program(
+        copy_project(tmp_path / "p"), {"ENVIRONMENT": "production", "DATABASE_FALLBACK": "sqlite"}
+    )
+    before = files_of(program.root)
+    lines = refused(program, "serve")
+    names = sorted(line.split()[0].rstrip(":") for line in lines)
+    assert names == ["ADMIN_PASSWORD", "ALLOWED_HOSTS", "DATABASE_FALLBACK", "DATABASE_URL", "SECRET_KEY"]
+    assert DEFAULT_ADMIN_PASSWORD not in "".join(lines)
+    assert files_of(program.root) == before
+    # The same through a server that loads the app by its name; the stored superuser is looked at later there.
+    done = program.python("-m", "uvicorn", "app.main:app", "--port", "0")
+    assert done.returncode == 78
+    assert {"SECRET_KEY", "ALLOWED_HOSTS"} <= set(done.stderr.replace(":", " ").split())
+    assert files_of(program.root) == before
+
+
+GOOD = {name.lower(): value for name, value in GOOD_PRODUCTION.items()}
+
+
+async def wrong(database: Path, **changes: str) -> list[str]:
+    settings = settings_for(f"sqlite+aiosqlite:///{database}", "", **{**GOOD, **changes})
+    return await violations(settings)
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"secret_key": ""}, "SECRET_KEY"),
+        ({"secret_key": "short"}, "SECRET_KEY"),
+        ({"secret_key": "a" * 40}, "SECRET_KEY"),
+        ({"secret_keys_old": "short"}, "SECRET_KEYS_OLD"),
+        ({"allowed_hosts": "*"}, "ALLOWED_HOSTS"),
+        ({"allowed_hosts": "example.com,*"}, "ALLOWED_HOSTS"),
+        ({"trusted_proxies": "*"}, "TRUSTED_PROXIES"),
+        ({"cors_origins": "*"}, "CORS_ORIGINS"),
+        ({"allow_sqlite_in_production": "false"}, "DATABASE_URL"),
+        ({"database_fallback": "sqlite"}, "DATABASE_FALLBACK"),
+        ({"admin_password": DEFAULT_ADMIN_PASSWORD}, "ADMIN_PASSWORD"),
+        ({"admin_password": "password"}, "ADMIN_PASSWORD"),
+        ({"environment": "staging", "allowed_hosts": "*"}, "ALLOWED_HOSTS"),
+        ({"environment": "Development", "allowed_hosts": "*"}, "ALLOWED_HOSTS"),
+    ],
+)
+async def test_each_violation_alone_is_one_line(tmp_path: Path, changes: dict[str, str], name: str) -> None:
+    (line,) = await wrong(tmp_path / "none.db", **changes)
+    assert line.split()[0].rstrip(":") == name
+    assert not (tmp_path / "none.db").exists()
+
+
+async def test_good_production_has_no_violation(tmp_path: Path) -> None:
+    assert await wrong(tmp_path / "none.db") == []
+    assert (
+        await wrong(tmp_path / "none.db", environment="development", allowed_hosts="*", secret_key="") == []
+    )
+
+
+def test_good_production_starts(tmp_path: Path) -> None:
+    program = Program(copy_project(tmp_path / "p"), GOOD_PRODUCTION)
+    program.must("init-db")
+    program.must("seed")
+    with program.serving(path="/health/ready") as served:
+        assert served.get("/docs").status_code == 404
+    # From now on the setting is not asked for, but what is stored is.
+    without = program.but(ADMIN_PASSWORD=DEFAULT_ADMIN_PASSWORD)
+    with without.serving():
+        pass
+    assert "Nothing to do" in without.must("seed")
+
+
+def test_stored_default_password_is_refused_in_production(tmp_path: Path) -> None:
+    program = Program(copy_project(tmp_path / "p"), {"ENVIRONMENT": "development"})
+    program.must("init-db")
+    program.must("seed")
+    (line,) = refused(program.but(**GOOD_PRODUCTION), "serve")
+    assert "default password" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://root:hunter2@db/x"),
+        ("DATABASE_URL", "hunter2"),
+        ("CACHE_URL", "memcached://hunter2"),
+        ("PASSWORD_MIN_LENGTH", "hunter2"),
+        ("ACCESS_TOKEN_MINUTES", "-5"),
+        ("TRUSTED_PROXIES", "hunter2"),
+        ("REGISTRATION", "hunter2"),
+        ("LOG_LEVEL", "hunter2"),
+        ("ADMIN_EMAIL", "hunter2"),
+        ("DATABASE_FALLBACK", "hunter2"),
+        ("ALLOW_SQLITE_IN_PRODUCTION", "hunter2"),
+    ],
+)
+def test_bad_value_is_told_by_name_and_never_by_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(RefusedStart) as told:
+        load_settings(_env_file=None)
+    (line,) = told.value.violations
+    assert line.startswith(f"{name}: ")
+    assert value not in line
+
+
+def test_bad_values_are_told_all_at_once(program: Program) -> None:
+    lines = refused(
+        program.but(CACHE_URL="hunter2", PASSWORD_MIN_LENGTH="1", DATABASE_URL="hunter2"), "init-db"
+    )
+    assert [line.partition(":")[0] for line in lines] == ["DATABASE_URL", "CACHE_URL", "PASSWORD_MIN_LENGTH"]
+    assert "hunter2" not in "".join(lines)
+
+
+def test_migrations_and_seeds_need_only_the_database(tmp_path: Path) -> None:
+    """In production, without a secret, hosts, or a switch for SQLite; relative paths count from the root."""
+    program = Program(copy_project(tmp_path / "p"), {"ENVIRONMENT": "production"})
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert program.python("-m", "app", "init-db", cwd=elsewhere).returncode == 0
+    assert (program.root / "data" / "app.db").exists()
+    assert list(elsewhere.iterdir()) == []
+    upgraded = program.python("-m", "alembic", "upgrade", "head")
+    assert upgraded.returncode == 0, upgraded.stderr
+    (line,) = refused(program, "seed")
+    assert line.startswith("ADMIN_PASSWORD")
+    assert "superuser" in program.but(ADMIN_PASSWORD=GOOD_PRODUCTION["ADMIN_PASSWORD"]).must("seed")
+
+
+def test_program_and_alembic_mean_the_same_file(program: Program) -> None:
+    program = program.but(DATABASE_URL="sqlite+aiosqlite:///./data/other.db")
+    script = Path(sys.executable).with_name("alembic")
+    assert (
+        program.python(str(script), "-c", str(program.root / "alembic.ini"), "upgrade", "head").returncode
+        == 0
+    )
+    assert (program.root / "data" / "other.db").exists()
+    assert "current" in program.must("init-db")
+
+
+SERVERS: dict[str, Callable[[], tuple[str, ...]]] = {
+    "serve": lambda: ("-m", "app", "serve", "--port", "{port}"),
+    "uvicorn": lambda: ("-m", "uvicorn", "app.main:app", "--port", "{port}", "--no-proxy-headers"),
+    "fastapi dev": lambda: ("-m", "fastapi", "dev", "app/main.py", "--port", "{port}"),
+}
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_server_starts(program: Program, name: str) -> None:
+    program = program.but(ENVIRONMENT="development", DATABASE_URL="sqlite+aiosqlite:///./data/served.db")
+    program.must("init-db")
+    with program.serving(*SERVERS[name](), path="/health/ready") as served:
+        assert served.get("/api/v1/system/ping").json()["status"] == "ok"

@@ -1,0 +1,96 @@
+"""The README's tour, line by line as it is written, against a real server on a fresh database."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from app.core.config import ROOT
+from app.registry import discover
+from tests.documents import (
+    ADDRESS,
+    Block,
+    blocks_of,
+    clone_variables,
+    copy_tree,
+    fits,
+    serving,
+    steps_of,
+    walk,
+)
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TOUR = steps_of(blocks_of(README), "tour")
+VISITED = set((re.search(r"<!-- the tour visits: (.*) -->", README) or [""] * 2)[1].split())
+
+# A team that has taken a module out rewrites the tour when it rewrites the README.
+gone = sorted(VISITED - {module.name for module in discover().modules})
+pytestmark = [
+    pytest.mark.skipif(bool(gone), reason=f"the tour visits modules that were removed: {', '.join(gone)}"),
+    pytest.mark.xdist_group("readme_tour"),
+]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = copy_tree(tmp_path_factory.mktemp("tour"))
+    for command in ("init-db", "seed"):
+        subprocess.run(
+            [sys.executable, "-m", "app", command],
+            cwd=folder,
+            env=clone_variables(ENVIRONMENT="development"),
+            check=True,
+            capture_output=True,
+        )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def address(clone: Path) -> Iterator[str]:
+    with serving(clone, clone_variables(ENVIRONMENT="development")) as address:
+        yield address
+
+
+def test_tour_names_what_it_visits_and_where() -> None:
+    paths = {path for block, _ in TOUR for path in re.findall(r"/api/v1/(\w+)", block.text)}
+    assert paths == VISITED
+    assert sum(block.text.count(ADDRESS) for block, _ in TOUR) == 1
+    assert sum(promised is not None for _, promised in TOUR) >= 8
+
+
+def test_tour_prints_what_the_readme_says_twice(clone: Path, address: str) -> None:
+    assert walk(TOUR, clone, clone_variables(), address) == []
+    assert walk(TOUR, clone, clone_variables(), address) == []  # it leaves nothing behind
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("ChangeMe123!", "ChangeMe124!", "instead of"),
+        ("/auth/login", "/auth/logon", "instead of"),
+        ("field access_token", "field no_such_field", "exit code 1"),
+        ("call()", "kall()", "exit code 127"),
+    ],
+)
+def test_planted_fault_in_the_tour_is_told(clone: Path, address: str, old: str, new: str, told: str) -> None:
+    assert any(old in block.text for block, _ in TOUR[:2])
+    planted = [(replace(block, text=block.text.replace(old, new)), promised) for block, promised in TOUR[:2]]
+
+    assert told in "\n".join(walk(planted, clone, clone_variables(), address))
+
+
+def test_answers_are_compared_but_for_what_is_left_out() -> None:
+    assert fits('{"id":"0199","n":1}\r\n\n', '{"id":"…","n":1}')
+    assert not fits('{"id":"0199","n":12}', '{"id":"…","n":1}')
+    assert fits("204", "204")
+    assert not fits("200", "204")
+
+
+def test_blocks_are_found_with_their_answers() -> None:
+    document = "# x\n\n```bash tour\nls\n```\nthen\n\n```text answer\na\n```\n\n```bash\nno\n```\n"
+
+    assert steps_of(blocks_of(document), "tour") == [(Block("bash", "tour", "ls\n", 3), "a\n")]
