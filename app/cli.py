@@ -65,20 +65,21 @@ def serve(
     settings = get_settings()
     if found := _run(violations(settings)):
         raise RefusedStart(found)
-    if settings.metrics and workers > 1:
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="tessera-metrics-"))
-    uvicorn.run(
-        "app.main:app",
-        host=host,
-        port=port,
-        workers=workers,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=15,
-        timeout_keep_alive=20,
-    )
+    with tempfile.TemporaryDirectory(prefix="tessera-metrics-") as shared:
+        if settings.metrics and workers > 1:
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)  # workers add up their numbers there
+        uvicorn.run(
+            "app.main:app",
+            host=host,
+            port=port,
+            workers=workers,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=15,
+            timeout_keep_alive=20,
+        )
 
 
 @cli.command()

@@ -69,6 +69,8 @@ class Api:
         answer = await self._client.request(method, target, **options)
         assert answer.status_code != 500, answer.text
         assert answer.headers["x-request-id"]
+        if answer.is_success and answer.headers.get("content-type") == "application/json":
+            assert not integer_keys(answer.json()), answer.text
         if answer.status_code >= 400 and not target.startswith(("/api/v1/auth/token", "/health")):
             assert_problem(answer, answer.status_code)
         return answer
@@ -121,6 +123,17 @@ class Api:
                 assert row.pk is not None
                 await roles.assign(row.pk, given, actor=None)
         return await self.login(email)
+
+
+def integer_keys(value: Any) -> list[str]:
+    """Names of members that give away an integer key: ids are texts, and `pk` stays inside."""
+    found: list[str] = []
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        is_id = name == "id" or name.endswith("_id")
+        if name == "pk" or name.endswith("_pk") or (is_id and isinstance(inner, int)):
+            found.append(name)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return found + [name for part in parts for name in integer_keys(part)]
 
 
 def assert_problem(answer: httpx2.Response, status: int, code: str | None = None) -> dict[str, Any]:

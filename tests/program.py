@@ -31,6 +31,7 @@ GOOD_PRODUCTION = {
 
 def copy_project(target: Path) -> Path:
     """The whole project. Compiled files come along and stay good: their sources keep their times."""
+    target.mkdir(parents=True)
     for entry in ROOT.iterdir():
         if entry.name not in LEFT_OUT:
             if entry.is_dir():

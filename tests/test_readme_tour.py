@@ -70,8 +70,9 @@ def test_tour_prints_what_the_readme_says_twice(clone: Path, address: str) -> No
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("ChangeMe123!", "ChangeMe124!", "instead of"),
-        ("/auth/login", "/auth/logon", "instead of"),
+        ("/auth/me", "/auth/you", "instead of"),
+        ("ChangeMe123!", "ChangeMe124!", "invalid_credentials"),
+        ("/auth/login", "/auth/logon", "not_found"),
         ("field access_token", "field no_such_field", "exit code 1"),
         ("call()", "kall()", "exit code 127"),
     ],

@@ -87,8 +87,10 @@ class Settings(BaseSettings):
         from ipaddress import ip_network  # noqa: PLC0415  start-up only
 
         for part in value:
-            if part != "*":
-                ip_network(part, strict=False)
+            try:
+                ip_network("::/0" if part == "*" else part, strict=False)
+            except ValueError:  # whose message repeats what was set
+                raise ValueError("must be addresses or networks, such as 10.0.0.0/8") from None
         return value
 
     @field_validator("log_level", mode="before")

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -104,7 +103,7 @@ async def test_unknown_user_costs_the_same_work(hasher: PasswordHasher, calls: C
 UNUSABLE = [
     pytest.param("", id="empty"),
     pytest.param("!", id="locked"),
-    pytest.param(planted(4_194_304 // 2**16).replace("m=64", "m=4194304"), id="memory"),
+    pytest.param(planted().replace("m=64", "m=4194304"), id="memory"),
     pytest.param(planted().replace("t=1", "t=1000000"), id="passes"),
     pytest.param(planted().replace("p=1", "p=255"), id="lanes"),
     pytest.param(planted().replace("m=64", "m=" + "9" * 30), id="digits"),
@@ -187,7 +186,7 @@ def held(hasher: PasswordHasher, monkeypatch: pytest.MonkeyPatch) -> Iterator[He
 
 async def until(reached: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not reached():
+        while not reached():  # noqa: ASYNC110  what is waited for happens in threads
             await asyncio.sleep(0.001)
 
 
@@ -200,9 +199,6 @@ async def test_queue_is_bounded_and_the_loop_stays_free(hasher: PasswordHasher, 
     assert caught.value.headers["Retry-After"] == "1"
     with pytest.raises(Unavailable):
         await hasher.hash(PASSWORD)
-    began = time.monotonic()
-    await asyncio.sleep(0)
-    assert time.monotonic() - began < 1
     held.released.set()
     assert all(verdict.matches for verdict in await asyncio.gather(*tasks))
     assert held.most == passwords._WORKERS
