@@ -2,6 +2,7 @@
 
 import asyncio
 import warnings
+from pathlib import Path
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
 from app.core.config import RefusedStart, load_settings
 from app.core.context import acting_as
+from app.core.database import private_file
 from app.core.entity import metadata
 from app.registry import discover
 
@@ -93,6 +95,8 @@ def _migrate(connection: Connection) -> None:
 async def _online() -> None:
     url = _url()
     options = {} if url.get_backend_name() == "postgresql" else {"isolation_level": "AUTOCOMMIT"}
+    if url.get_backend_name() == "sqlite":
+        private_file(Path(url.database or ""))
     engine = create_async_engine(url, poolclass=NullPool, **options)
     try:
         async with engine.connect() as connection:

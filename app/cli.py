@@ -25,7 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 def run() -> None:
     """Runs a command and turns what it raises into a line and an exit code."""
-    from app.registry import FaultyModules  # noqa: PLC0415  commands that print help need no modules
+    from app.registry import FaultyModules
 
     try:
         cli()
@@ -58,9 +58,9 @@ def serve(
     workers: Annotated[int, typer.Option(help="Number of processes.", min=1, max=256)] = 1,
 ) -> None:
     """Serves the API."""
-    import uvicorn  # noqa: PLC0415  only this command needs it
+    import uvicorn
 
-    from app.startup import violations  # noqa: PLC0415
+    from app.startup import violations
 
     settings = get_settings()
     if found := _run(violations(settings)):
@@ -85,7 +85,7 @@ def serve(
 @cli.command()
 def init_db() -> None:
     """Migrates the database to the newest schema."""
-    from app.migrations import upgrade  # noqa: PLC0415
+    from app.migrations import upgrade
 
     settings = _settings()
     _run(upgrade(settings.database))
@@ -95,7 +95,7 @@ def init_db() -> None:
 @cli.command()
 def seed() -> None:
     """Seeds privileges, roles and the first superuser. May be repeated; never brings back what was changed."""
-    from app.commands import seed_database  # noqa: PLC0415
+    from app.commands import seed_database
 
     made = _run(seed_database(_settings()))
     typer.echo("Made: " + ", ".join(made) if made else "Nothing to do: everything is there.")
@@ -110,7 +110,7 @@ def create_user(
     as_json: AsJson = False,
 ) -> None:
     """Makes an account. The password is asked for, or read from standard input; never an argument."""
-    from app.commands import create_account  # noqa: PLC0415
+    from app.commands import create_account
 
     if password_stdin:
         password = sys.stdin.readline().rstrip("\n")
@@ -127,7 +127,7 @@ def list_users(
     as_json: AsJson = False,
 ) -> None:
     """Lists accounts, the newest first."""
-    from app.commands import find_accounts  # noqa: PLC0415
+    from app.commands import find_accounts
 
     page = _run(find_accounts(_settings(), limit, q))
     if as_json:
@@ -145,7 +145,7 @@ def cleanup_tokens(
     as_json: AsJson = False,
 ) -> None:
     """Removes sessions and refresh tokens that can't be used any more."""
-    from app.commands import clean_up_tokens  # noqa: PLC0415
+    from app.commands import clean_up_tokens
 
     tokens, sessions = _run(clean_up_tokens(_settings(), keep_days))
     counts = {"refresh_tokens": tokens, "sessions": sessions}
@@ -155,7 +155,7 @@ def cleanup_tokens(
 @cli.command()
 def routes(as_json: AsJson = False) -> None:
     """Prints the matrix of routes and the privileges they ask for."""
-    from app.commands import route_matrix  # noqa: PLC0415
+    from app.commands import route_matrix
 
     rows = route_matrix()
     if as_json:
@@ -169,6 +169,6 @@ def routes(as_json: AsJson = False) -> None:
 @cli.command()
 def openapi() -> None:
     """Prints the OpenAPI document."""
-    from app.commands import openapi_document  # noqa: PLC0415
+    from app.commands import openapi_document
 
     typer.echo(json.dumps(openapi_document(), indent=1, ensure_ascii=False))

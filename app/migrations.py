@@ -1,7 +1,6 @@
 """Alembic from inside the program: to the head, safely with several processes at once."""
 
 import asyncio
-from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
@@ -21,6 +20,4 @@ def configuration(url: URL | None = None) -> Config:
 
 async def upgrade(url: URL) -> None:
     """Migrates to the head. The environment runs its own event loop, hence the thread."""
-    if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     await asyncio.to_thread(command.upgrade, configuration(url), "head")

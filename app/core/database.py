@@ -152,7 +152,7 @@ def _postgres_engines(url: URL, pool_size: int, _durable: bool) -> tuple[AsyncEn
 
 
 def _sqlite_engines(url: URL, _pool_size: int, durable: bool) -> tuple[AsyncEngine, AsyncEngine]:
-    _private_file(Path(url.database or ""))
+    private_file(Path(url.database or ""))
     writer = create_async_engine(url, pool_size=1, max_overflow=0)
     reader = create_async_engine(
         url,
@@ -194,7 +194,7 @@ def _set_pragmas(connection: Any, pragmas: Mapping[str, object]) -> None:
     cursor.close()
 
 
-def _private_file(path: Path) -> None:
+def private_file(path: Path) -> None:
     """Makes the file readable by its owner only, whatever the umask is."""
     path.parent.mkdir(parents=True, exist_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
