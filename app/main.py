@@ -134,6 +134,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         _log.info("stop")
 
 
+def __dir__() -> list[str]:
+    """With `app`, for tools such as `fastapi dev` that look for it before they ask."""
+    return sorted({*globals(), "app"})
+
+
 def __getattr__(name: str) -> Any:
     """`app`, made when a server asks for it: importing this module has no effect."""
     if name != "app":

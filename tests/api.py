@@ -69,6 +69,9 @@ class Api:
         answer = await self._client.request(method, target, **options)
         assert answer.status_code != 500, answer.text
         assert answer.headers["x-request-id"]
+        if answer.status_code in {204, 304}:
+            assert not answer.content
+            assert "content-type" not in answer.headers
         if answer.is_success and answer.headers.get("content-type") == "application/json":
             assert not integer_keys(answer.json()), answer.text
         if answer.status_code >= 400 and not target.startswith(("/api/v1/auth/token", "/health")):

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from app.cli import cli
 from app.core.config import DEFAULT_ADMIN_PASSWORD, RefusedStart, load_settings
 from app.startup import violations
 from tests.backend import Backend
@@ -36,7 +38,6 @@ def refused(program: Program, *command: str) -> list[str]:
 def test_from_nothing_to_a_user(program: Program, backend: Backend) -> None:
     program = program.but(DATABASE_URL=backend.empty_database())
     assert "current" in program.must("init-db")
-    assert "current" in program.must("init-db")
     first, second = program.must("seed"), program.must("seed")
     assert "superuser admin@example.com" in first
     assert "role regular" in first
@@ -47,6 +48,8 @@ def test_from_nothing_to_a_user(program: Program, backend: Backend) -> None:
     again = program.run("create-user", EMAIL.upper(), "--password-stdin", given=f"{PASSWORD}\n")
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr == "error: A user with this e-mail address exists already.\n"
+    if backend.name == "postgres":
+        return  # what follows differs in nothing but time
     weak = program.run("create-user", "other@example.com", "--password-stdin", given="short\n")
     assert (weak.returncode, len(weak.stderr.splitlines())) == (1, 1)
     assert "short\n" not in weak.stderr
@@ -71,25 +74,30 @@ def test_from_nothing_to_a_user(program: Program, backend: Backend) -> None:
         ("seed", "--x"),
     ],
 )
-def test_wrong_use_is_2(program: Program, words: tuple[str, ...]) -> None:
-    done = program.run(*words)
-    assert done.returncode == 2
-    assert "Usage: " in done.stdout + done.stderr
+def test_wrong_use_is_2(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(cli, words)
+    assert done.exit_code == 2
+    assert "Usage: " in done.output
 
 
-def test_help_names_every_command(program: Program) -> None:
-    done = program.run("--help")
-    assert done.returncode == 0
+def test_wrong_use_of_the_program_is_2(program: Program) -> None:
+    done = program.run("dance")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "No such command" in done.stderr
+
+
+def test_help_names_every_command() -> None:
+    done = CliRunner().invoke(cli, ["--help"])
+    assert done.exit_code == 0
     for name in OPERATIONS:
-        assert f" {name} " in done.stdout
+        assert f" {name} " in done.output
+        assert CliRunner().invoke(cli, [name, "--help"]).exit_code == 0
 
 
 def test_routes_and_document_need_no_database(program: Program) -> None:
     program = program.but(DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:9/none")
     rows = json.loads(program.must("routes", "--json"))
     assert {"module", "method", "path", "access", "note"} == set(rows[0])
-    text = program.must("routes")
-    assert len(text.splitlines()) == len(rows)
     document = json.loads(program.must("openapi"))
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     assert len(operations) == len(rows)
@@ -97,11 +105,10 @@ def test_routes_and_document_need_no_database(program: Program) -> None:
 
 def test_database_that_is_not_there_is_1_with_one_line(program: Program) -> None:
     program = program.but(DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:9/none", SECRET_KEY=STRONG)
-    for words in (("init-db",), ("list-users",)):
-        done = program.run(*words)
-        assert done.returncode == 1, done.stderr
-        assert done.stderr.startswith("error: ")
-        assert len(done.stderr.splitlines()) == 1, done.stderr
+    done = program.run("init-db")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_production_says_all_that_is_wrong_at_once_and_leaves_no_trace(tmp_path: Path) -> None:
@@ -165,13 +172,9 @@ def test_good_production_starts(tmp_path: Path) -> None:
     program = Program(copy_project(tmp_path / "p"), GOOD_PRODUCTION)
     program.must("init-db")
     program.must("seed")
-    with program.serving(path="/health/ready") as served:
-        assert served.get("/docs").status_code == 404
     # From now on the setting is not asked for, but what is stored is.
-    without = program.but(ADMIN_PASSWORD=DEFAULT_ADMIN_PASSWORD)
-    with without.serving():
-        pass
-    assert "Nothing to do" in without.must("seed")
+    with program.but(ADMIN_PASSWORD=DEFAULT_ADMIN_PASSWORD).serving(path="/health/ready") as served:
+        assert served.get("/docs").status_code == 404
 
 
 def test_stored_default_password_is_refused_in_production(tmp_path: Path) -> None:

@@ -7,14 +7,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from sqlalchemy.engine import make_url
 
-from app.core.config import Settings
-from tests.conftest import FULL, NO_SERVICES, SECRET
+from tests.conftest import FULL, NO_SERVICES, SECRET, settings_for
 from tests.program import Program, copy_project
 from tests.services import PostgresServer
 
-REQUESTS = 4000 if FULL else 400
+REQUESTS = 4000 if FULL else 300
 DEAD = "postgresql+asyncpg://nobody:hunter2@127.0.0.1:9/none"
 
 
@@ -40,7 +38,7 @@ async def load(url: str, requests: int) -> set[int]:
     async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
 
         async def one(number: int) -> int:
-            headers = {"X-Request-ID": f"load-{number}", "User-Agent": "agent " * 40}
+            headers = {"X-Request-ID": f"load-{number}", "User-Agent": "agent" * 40}
             answer = await client.post("/api/v1/auth/login", json=body, headers=headers)
             return int(answer.status_code)
 
@@ -93,9 +91,7 @@ def test_without_fallback_no_header_and_no_readiness(program: Program) -> None:
 
 def test_fallback_is_for_development_only() -> None:
     for environment in ("production", "anything"):
-        settings = Settings(
-            _env_file=None, environment=environment, database_url=DEAD, database_fallback="sqlite"
-        )
+        settings = settings_for(DEAD, "", environment=environment, database_fallback="sqlite")
         assert any(line.startswith("DATABASE_FALLBACK") for line in settings.violations())
 
 
@@ -118,4 +114,3 @@ def test_postgres_that_comes_late_makes_the_server_ready(program: Program) -> No
             postgres.start()
             served.wait_for("/health/ready", 200)
             assert served.get("/health").json()["status"] == "ok"
-            assert make_url(program.settings["DATABASE_URL"]).database not in served.output

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.core.errors import Unavailable
-from app.core.faults import means_lost_connection, translated
+from app.core.faults import means_lost_connection, server_hung_up, translated
 from app.core.keys import Signer
 from app.core.query import Query, Row
 
@@ -93,7 +93,12 @@ class Database:
         arguments = statement.arguments(values)
         with translated:
             async with self.read_gate:
-                rows = await self._run(statement.sql, arguments)
+                try:
+                    rows = await self._run(statement.sql, arguments)
+                except Exception as error:
+                    if not server_hung_up(error):
+                        raise
+                    rows = await self._run(statement.sql, arguments)  # a read may be repeated
         return statement.rows(rows)
 
     async def _run(self, sql: str, arguments: list[Any]) -> Sequence[Row]:
@@ -108,7 +113,10 @@ class Database:
                 raw = await self.reader.raw_connection()
             rows: Sequence[Row] = await raw.driver_connection.fetch(sql, *arguments, timeout=READ_SECONDS)
         except BaseException as error:
-            if not isinstance(error, Exception) or means_lost_connection(error):
+            if isinstance(error, Exception) and server_hung_up(error):
+                # Those as old as this one are dead too: each would fail a read of its own.
+                self.reader.pool._invalidate(raw, error)  # noqa: SLF001  as SQLAlchemy does on its own path
+            elif not isinstance(error, Exception) or means_lost_connection(error):
                 raw.invalidate()
             raise
         else:

@@ -20,6 +20,7 @@ from app.core.errors import AppError, Conflict, FieldError, InUse, Invalid, Unav
 
 # Classes of SQLSTATE (PostgreSQL manual, appendix A): connection, resources, operator, system.
 _DOWN = ("08", "53", "57", "58")
+_ENDED = ("57P01", "57P02", "57P03")
 _LOST_RACE = ("40001", "40P01", "55P03")
 _UNIQUE, _FOREIGN_KEY = "23505", "23503"
 _BAD_VALUE = ("22", "23")
@@ -54,7 +55,7 @@ def translate(error: BaseException) -> AppError | None:
     state = getattr(cause, "sqlstate", None)
     if isinstance(state, str):
         return _of_postgres(state, getattr(cause, "constraint_name", None), statement)
-    if isinstance(cause, (asyncpg.InterfaceError, OSError, TimeoutError, PoolTimeout)):
+    if isinstance(cause, (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, PoolTimeout)):
         return Unavailable("The database can't be reached at the moment.")
     return None
 
@@ -79,6 +80,16 @@ def means_lost_connection(error: BaseException) -> bool:
     """Whether the connection that raised this can't be used again."""
     state = getattr(_unwrapped(error)[0], "sqlstate", None)
     return not isinstance(state, str) or state.startswith(("08", "57"))
+
+
+def server_hung_up(error: BaseException) -> bool:
+    """Whether the server ended the connection: a restart, a crash, an administrator. Never because of a value."""
+    cause = _unwrapped(error)[0]
+    state = getattr(cause, "sqlstate", None)
+    if isinstance(state, str):
+        return state.startswith("08") or state in _ENDED
+    # asyncpg's internal error: the server's last words arrived while nobody was asking.
+    return isinstance(cause, (asyncpg.InternalClientError, ConnectionError)) or type(cause) is asyncpg.InterfaceError
 
 
 def _unwrapped(error: BaseException) -> tuple[BaseException, str]:

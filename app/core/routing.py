@@ -6,6 +6,7 @@ A router that first looks at its prefix makes the price nearly independent of th
 
 import re
 from collections.abc import Callable, Coroutine, Iterator, Sequence
+from http import HTTPStatus
 from typing import Any, get_origin
 
 import orjson
@@ -39,7 +40,9 @@ class ModuleRoute(APIRoute):
     """A route that knows the names of its query parameters."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
-        """As FastAPI's."""
+        """As FastAPI's; an answer without content has no type of content (RFC 9110 8.3)."""
+        if options.get("status_code") == HTTPStatus.NO_CONTENT:
+            options["response_class"] = Response
         super().__init__(path, endpoint, **options)
         self.query_names = dict(_query_names(self.dependant))
         self.reads_json = self.body_field is not None

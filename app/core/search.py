@@ -16,8 +16,10 @@ from app.core.listing import Lead, SortKey, Where
 WORD = "\x1f"  # stands before each beginning of a word
 END_OF_FIRST = "\x1e"  # stands behind the first text, so that a hit in it can be told
 _MARKS = re.compile(f"[{WORD}{END_OF_FIRST}]")
+# Accents and vowel signs belong to the letter before them, but are no `\w`.
+_ACCENTS = "".join(char for char in map(chr, range(0x20000)) if unicodedata.category(char)[0] == "M")
 # A word begins after white space, and where a letter or digit follows something that is neither.
-_BEGINNING = re.compile(r"(?:(?<=\s)|^)(?=\S)|(?<=[^\w\s])(?=\w)|(?<=_)(?=[^\W_])")
+_BEGINNING = re.compile(rf"(?:(?<=\s)|^)(?=\S)|(?<=[^\w\s{_ACCENTS}])(?=\w)|(?<=_)(?=[^\W_])")
 
 
 class Searchable(SQLModel):

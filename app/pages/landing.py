@@ -24,7 +24,7 @@ PLACES = (
     Place(
         "openapi.json", "/openapi.json", "OpenAPI", "The machine-readable description for client tools.", True
     ),
-    Place("health", "/health", "Health", "The state of database, cache, migrations and audit."),
+    Place("health", "/health", "Health", "The state of database, cache and migrations."),
     Place("health/ready", "/health/ready", "Readiness", "Whether this process should be sent requests."),
     Place("health/live", "/health/live", "Liveness", "Whether this process runs; it touches nothing."),
     Place(

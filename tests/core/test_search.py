@@ -26,6 +26,8 @@ from tests.core.people import add_people
         ("Straße ＦＵＬＬ ﬁn", "|strasse |full |fin"),
         ("E\u0301cole", "|école"),
         ("\u0130stanbul", "|i\u0307stanbul"),
+        ("हिन्दी भाषा", "|हिन्दी |भाषा"),
+        ("שָׁלוֹם", "|שָׁלוֹם"),
         (f"a{WORD}b{END_OF_FIRST}c", "|a |b |c"),
     ],
 )
