@@ -205,7 +205,7 @@ async def test_docs_off_landing_shows_no_docs_and_no_version(
         assert word not in private
     for word in ["/redoc", "openapi.json", "1.2.3", "Swagger UI"]:
         assert word in public
-    for word in ["/health", "/api/v1", "docs/AUDIT_GUIDE.md", "scripts/dev.py run"]:
+    for word in ["/health", "/api/v1", "docs/RBAC_GUIDE.md", "scripts/dev.py run"]:
         assert word in private
         assert word in public
 
