@@ -82,7 +82,8 @@ class PasswordHasher:
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="argon2")
         self._waiting = 0
         self._strength = (MEMORY_KIB, PASSES)
-        self._stand_in = self._context.hash(token_urlsafe())
+        # In the pool, not here: each thread that ever hashed keeps its 19 MiB.
+        self._stand_in = self._pool.submit(self._context.hash, token_urlsafe()).result()
 
     async def hash(self, password: str) -> str:
         """The hash to store. Raises Unavailable when too many wait."""

@@ -6,6 +6,7 @@ Before each pool stands a FIFO gate: SQLAlchemy's async pool lets late callers o
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,24 +45,56 @@ class ListRules:
 
 
 class Gate:
-    """A FIFO queue before a pool. Waiting longer than `GATE_SECONDS` raises `Unavailable`."""
+    """A FIFO queue before a pool. Waiting longer than `GATE_SECONDS` raises `Unavailable`.
+
+    One timer watches the whole queue: a timeout for each waiter would cost as much as the rest of the gate.
+    """
 
     def __init__(self, places: int) -> None:
         """`places`: how many may be inside at once."""
-        self._free = asyncio.Semaphore(places)
+        self._free = places
+        self._waiting: deque[tuple[float, asyncio.Future[None]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> None:
-        if not self._free.locked():
-            await self._free.acquire()  # does not suspend: asyncio's semaphore is fair and has a place
+        if self._free:
+            self._free -= 1
             return
+        loop = asyncio.get_running_loop()
+        place = loop.create_future()
+        self._waiting.append((loop.time(), place))
+        if self._timer is None:
+            self._timer = loop.call_later(GATE_SECONDS, self._expire, loop)
         try:
-            async with asyncio.timeout(GATE_SECONDS):
-                await self._free.acquire()
-        except TimeoutError:
-            raise Unavailable("The server is overloaded.", retry_after_seconds=1) from None
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self._hand_on()  # the place was ours already
+            raise
 
     async def __aexit__(self, *_exc: object) -> None:
-        self._free.release()
+        self._hand_on()
+
+    def _hand_on(self) -> None:
+        while self._waiting:
+            _, place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._free += 1
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Turns away who waited too long, and looks again when the next one will have."""
+        self._timer = None
+        while self._waiting:
+            since, place = self._waiting[0]
+            left = since + GATE_SECONDS - loop.time()
+            if left > 0 and not place.done():
+                self._timer = loop.call_later(left, self._expire, loop)
+                return
+            self._waiting.popleft()
+            if not place.done():
+                place.set_exception(Unavailable("The server is overloaded.", retry_after_seconds=1))
 
 
 class Database:

@@ -55,7 +55,9 @@ def translate(error: BaseException) -> AppError | None:
     state = getattr(cause, "sqlstate", None)
     if isinstance(state, str):
         return _of_postgres(state, getattr(cause, "constraint_name", None), statement)
-    if isinstance(cause, (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, PoolTimeout)):
+    if isinstance(
+        cause, (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError, PoolTimeout)
+    ):
         return Unavailable("The database can't be reached at the moment.")
     return None
 
@@ -89,7 +91,10 @@ def server_hung_up(error: BaseException) -> bool:
     if isinstance(state, str):
         return state.startswith("08") or state in _ENDED
     # asyncpg's internal error: the server's last words arrived while nobody was asking.
-    return isinstance(cause, (asyncpg.InternalClientError, ConnectionError)) or type(cause) is asyncpg.InterfaceError
+    return (
+        isinstance(cause, (asyncpg.InternalClientError, ConnectionError))
+        or type(cause) is asyncpg.InterfaceError
+    )
 
 
 def _unwrapped(error: BaseException) -> tuple[BaseException, str]:

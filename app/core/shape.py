@@ -39,6 +39,7 @@ class Plan:
                 self._take(table.c[name], name)
             else:
                 self._take(self._follow(name.removesuffix("_id")).c["id"], name)
+        self._names = tuple(name for name, _ in self._paths)
         self._nested = sorted({name for name, part in self._paths if part is not None})
 
     def _take(self, column: ColumnElement[Any], name: str, part: str | None = None) -> None:
@@ -58,8 +59,7 @@ class Plan:
     def values(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
         """The rows as dictionaries of the shape; further columns at the end of a row are left out."""
         if not self._nested:
-            names = [name for name, _ in self._paths]
-            return [dict(zip(names, row, strict=False)) for row in rows]
+            return [dict(zip(self._names, row, strict=False)) for row in rows]
         return [self._folded(row) for row in rows]
 
     def misfits(self, shape: type[BaseModel]) -> Iterator[str]:
