@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from app.core.config import ROOT
-from tests.documents import Block, blocks_of, clone_variables, copy_tree, serving, steps_of, walk
+from tests.documents import Block, blocks_of, steps_of, walk
+from tests.program import Program, copy_project
 
 GUIDE = (ROOT / "docs" / "NEW_MODULE_GUIDE.md").read_text(encoding="utf-8")
 BLOCKS = blocks_of(GUIDE)
@@ -26,36 +27,36 @@ def write(files: list[Block], folder: Path) -> None:
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the tree with the module in it, its table made, its tests passed."""
-    folder = copy_tree(tmp_path_factory.mktemp("guide"))
+    root = copy_project(tmp_path_factory.mktemp("guide") / "tessera")
     if (ROOT / ".mypy_cache").exists():  # what mypy knows of the libraries holds here too
-        shutil.copytree(ROOT / ".mypy_cache", folder / ".mypy_cache")
-    write(FILES, folder)
-    assert walk(steps_of(BLOCKS, "step"), folder, clone_variables()) == []
-    return folder
+        shutil.copytree(ROOT / ".mypy_cache", root / ".mypy_cache")
+    write(FILES, root)
+    assert walk(steps_of(BLOCKS, "step"), Program(root)) == []
+    return root
 
 
 @pytest.fixture
-def clone(prepared: Path, tmp_path: Path) -> Path:
+def clone(prepared: Path, tmp_path: Path) -> Program:
     """The same for one test."""
-    copy = tmp_path / "tessera"
-    shutil.copytree(prepared, copy, ignore=shutil.ignore_patterns(".mypy_cache"))
-    return copy
+    root = tmp_path / "tessera"
+    shutil.copytree(prepared, root, ignore=shutil.ignore_patterns(".mypy_cache"))
+    return Program(root)
 
 
-def test_module_answers_and_goes_out_again(clone: Path) -> None:
-    variables, calls = clone_variables(), steps_of(BLOCKS, "call")
-    with serving(clone, variables) as address:
-        assert walk(calls, clone, variables, address) == []
+def test_module_answers_and_goes_out_again(clone: Program) -> None:
+    calls = steps_of(BLOCKS, "call")
+    with clone.serving(path="/health/ready") as served:
+        assert walk(calls, clone, served.url) == []
 
-    assert walk(steps_of(BLOCKS, "removal"), clone, variables) == []
+    assert walk(steps_of(BLOCKS, "removal"), clone) == []
 
-    with serving(clone, variables) as address:
+    with clone.serving(path="/health/ready") as served:
         # Logging in works, making a note does not: its answer has no id.
-        assert "KeyError: 'id'" in "\n".join(walk(calls, clone, variables, address))
+        assert "KeyError: 'id'" in "\n".join(walk(calls, clone, served.url))
 
 
-def test_module_goes_before_it_is_deployed(clone: Path) -> None:
-    assert walk(steps_of(BLOCKS, "undo"), clone, clone_variables()) == []
+def test_module_goes_before_it_is_deployed(clone: Program) -> None:
+    assert walk(steps_of(BLOCKS, "undo"), clone) == []
 
 
 @pytest.mark.parametrize(
@@ -66,12 +67,11 @@ def test_module_goes_before_it_is_deployed(clone: Path) -> None:
     ],
 )
 def test_planted_fault_in_the_guide_is_told(tmp_path: Path, path: str, old: str, new: str, told: str) -> None:
-    folder = copy_tree(tmp_path)
+    root = copy_project(tmp_path / "tessera")
     (file,) = (file for file in FILES if file.mark.endswith(path))
     assert old in file.text
-    write([*FILES, replace(file, text=file.text.replace(old, new))], folder)
-    listing = steps_of(BLOCKS, "step")[1:2]
+    write([*FILES, replace(file, text=file.text.replace(old, new))], root)
 
-    faults = walk(listing, folder, clone_variables(ENVIRONMENT="development"))
+    faults = walk(steps_of(BLOCKS, "step")[1:2], Program(root, {"ENVIRONMENT": "development"}))
 
     assert told in "\n".join(faults)

@@ -1,27 +1,15 @@
 """The README's tour, line by line as it is written, against a real server on a fresh database."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from app.core.config import ROOT
 from app.registry import discover
-from tests.documents import (
-    ADDRESS,
-    Block,
-    blocks_of,
-    clone_variables,
-    copy_tree,
-    fits,
-    serving,
-    steps_of,
-    walk,
-)
+from tests.documents import ADDRESS, Block, blocks_of, fits, steps_of, walk
+from tests.program import Program, copy_project
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TOUR = steps_of(blocks_of(README), "tour")
@@ -36,23 +24,19 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = copy_tree(tmp_path_factory.mktemp("tour"))
-    for command in ("init-db", "seed"):
-        subprocess.run(
-            [sys.executable, "-m", "app", command],
-            cwd=folder,
-            env=clone_variables(ENVIRONMENT="development"),
-            check=True,
-            capture_output=True,
-        )
-    return folder
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    program = Program(
+        copy_project(tmp_path_factory.mktemp("tour") / "tessera"), {"ENVIRONMENT": "development"}
+    )
+    program.must("init-db")
+    program.must("seed")
+    return program
 
 
 @pytest.fixture(scope="module")
-def address(clone: Path) -> Iterator[str]:
-    with serving(clone, clone_variables(ENVIRONMENT="development")) as address:
-        yield address
+def address(clone: Program) -> Iterator[str]:
+    with clone.serving(path="/health/ready") as served:
+        yield served.url
 
 
 def test_tour_names_what_it_visits_and_where() -> None:
@@ -62,9 +46,9 @@ def test_tour_names_what_it_visits_and_where() -> None:
     assert sum(promised is not None for _, promised in TOUR) >= 8
 
 
-def test_tour_prints_what_the_readme_says_twice(clone: Path, address: str) -> None:
-    assert walk(TOUR, clone, clone_variables(), address) == []
-    assert walk(TOUR, clone, clone_variables(), address) == []  # it leaves nothing behind
+def test_tour_prints_what_the_readme_says_twice(clone: Program, address: str) -> None:
+    assert walk(TOUR, clone, address) == []
+    assert walk(TOUR, clone, address) == []  # it leaves nothing behind
 
 
 @pytest.mark.parametrize(
@@ -77,11 +61,13 @@ def test_tour_prints_what_the_readme_says_twice(clone: Path, address: str) -> No
         ("call()", "kall()", "exit code 127"),
     ],
 )
-def test_planted_fault_in_the_tour_is_told(clone: Path, address: str, old: str, new: str, told: str) -> None:
+def test_planted_fault_in_the_tour_is_told(
+    clone: Program, address: str, old: str, new: str, told: str
+) -> None:
     assert any(old in block.text for block, _ in TOUR[:2])
     planted = [(replace(block, text=block.text.replace(old, new)), promised) for block, promised in TOUR[:2]]
 
-    assert told in "\n".join(walk(planted, clone, clone_variables(), address))
+    assert told in "\n".join(walk(planted, clone, address))
 
 
 def test_answers_are_compared_but_for_what_is_left_out() -> None:

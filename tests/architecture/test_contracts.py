@@ -2,19 +2,22 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from tests.architecture import code_rules, import_rules, removal_rules
-from tests.architecture.sources import Sources, read_sources
+from tests.architecture.sources import ROOT, Sources, read_sources
+from tests.conftest import reads_sources_only
 
 RULES = {rule.__name__: rule for rule in (*import_rules.RULES, *code_rules.RULES, *removal_rules.RULES)}
 
-FIGMENT = {
-    "app/modules/figments/__init__.py": "",
-    "app/modules/figments/module.py": 'MODULE = Module(name="figments", router=router)\n',
-    "app/modules/figments/schemas.py": "",
-    "app/modules/figments/service.py": "",
+CHIMERA = {
+    "app/modules/chimeras/__init__.py": "",
+    "app/modules/chimeras/module.py": 'MODULE = Module(name="chimeras", router=router)\n',
+    "app/modules/chimeras/schemas.py": "",
+    "app/modules/chimeras/service.py": "",
 }
 ROUTER, SERVICE = "app/modules/users/router.py", "app/modules/users/service.py"
 LONG = "def long() -> None:\n" + "    pass\n" * 40
@@ -84,8 +87,8 @@ PLANTS = [
         "listed_is_used",
         "listed, not used",
         {
-            **FIGMENT,
-            "app/modules/figments/module.py": 'MODULE = Module("figments", router, depends_on=("users",))\n',
+            **CHIMERA,
+            "app/modules/chimeras/module.py": 'MODULE = Module("chimeras", router, depends_on=("users",))\n',
         },
     ),
     Plant(
@@ -108,7 +111,7 @@ PLANTS = [
     Plant(
         "removable_modules_stay_alone",
         "a test of core",
-        {**FIGMENT, "tests/core/test_x.py": "from app.modules.figments import schemas\n"},
+        {**CHIMERA, "tests/core/test_x.py": "from app.modules.chimeras import schemas\n"},
     ),
     Plant("commits_in_one_place", "a service", {SERVICE: "+async def f(s):\n    await s.commit()\n"}),
     Plant("commits_in_one_place", "a repository", {"app/core/repository.py": "+def f(s):\n    s.commit()\n"}),
@@ -121,7 +124,7 @@ PLANTS = [
     Plant(
         "models_keep_their_annotations",
         "a file of tables",
-        {"app/modules/figments/models.py": "from __future__ import annotations\n"},
+        {"app/modules/chimeras/models.py": "from __future__ import annotations\n"},
     ),
     Plant(
         "models_keep_their_annotations",
@@ -169,17 +172,17 @@ PLANTS = [
     Plant(
         "removable_modules_are_unnamed",
         "a path",
-        {**FIGMENT, "tests/core/test_x.py": 'PATH = "/api/v1/figments"\n'},
+        {**CHIMERA, "tests/core/test_x.py": 'PATH = "/api/v1/chimeras"\n'},
     ),
     Plant(
         "removable_modules_are_unnamed",
         "a privilege",
-        {**FIGMENT, "app/modules/roles/schemas.py": '+X = "figments:read"\n'},
+        {**CHIMERA, "app/modules/roles/schemas.py": '+X = "chimeras:read"\n'},
     ),
     Plant(
         "removable_modules_are_unnamed",
         "its name",
-        {**FIGMENT, "alembic/env.py": '+SKIPPED = ["figments"]\n'},
+        {**CHIMERA, "alembic/env.py": '+SKIPPED = ["chimeras"]\n'},
     ),
 ]
 
@@ -235,14 +238,29 @@ def test_the_sources_are_really_there(sources: Sources) -> None:
 def test_allowed_forms_stay_allowed(bed: Sources, present: dict[str, set[str]]) -> None:
     planted = bed.planted(
         {
-            **FIGMENT,
-            "app/modules/figments/repository.py": "from sqlmodel import col, select\n",
-            "app/modules/figments/service_x.py": "from sqlalchemy import ColumnElement\n",
-            "app/modules/figments/models.py": 'X = Relationship(sa_relationship_kwargs={"lazy": "raise"})\n',
-            "tests/modules/figments/test_figments.py": (
-                'from app.modules.figments import models\nPATH = "/api/v1/figments"\n'
+            **CHIMERA,
+            "app/modules/chimeras/repository.py": "from sqlmodel import col, select\n",
+            "app/modules/chimeras/service_x.py": "from sqlalchemy import ColumnElement\n",
+            "app/modules/chimeras/models.py": 'X = Relationship(sa_relationship_kwargs={"lazy": "raise"})\n',
+            "tests/modules/chimeras/test_chimeras.py": (
+                'from app.modules.chimeras import models\nPATH = "/api/v1/chimeras"\n'
             ),
             "app/core/short.py": "#\n" * 260 + "def short() -> None:\n" + "    pass\n" * 38,
         }
     )
     assert {name: set(rule(planted)) for name, rule in RULES.items()} == present
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        (["tests/architecture"], True),
+        (["tests/architecture/test_contracts.py::test_contract_is_kept"], True),
+        (["tests"], False),
+        (["tests/architecture", "tests/core"], False),
+        (["tests/architecture/../core"], False),
+    ],
+)
+def test_contracts_alone_start_no_server(asked: list[str], *, expected: bool) -> None:
+    invoked = SimpleNamespace(args=asked, invocation_params=SimpleNamespace(dir=ROOT))
+    assert reads_sources_only(cast("pytest.Config", invoked)) is expected

@@ -44,7 +44,10 @@ def test_pieces_of_a_question() -> None:
 def test_folding_is_stable() -> None:
     chance = random.Random(7)
     for _ in range(2000):
-        text = "".join(chr(chance.choice([chance.randrange(0x20, 0xD800), chance.randrange(0xE000, 0x2FFFF)])) for _ in range(4))
+        text = "".join(
+            chr(chance.choice([chance.randrange(0x20, 0xD800), chance.randrange(0xE000, 0x2FFFF)]))
+            for _ in range(4)
+        )
         assert folded(folded(text)) == folded(text)
 
 
@@ -69,10 +72,14 @@ ALPHABET = "aAbBéÉßẞσςΣ%_\\'\"-. 50ﬁＡ日"
 
 async def test_both_databases_agree_with_the_oracle(api: Api, app: RunningApp) -> None:
     chance = random.Random(11)
+
     def word(most: int) -> str:
         return "".join(chance.choice(ALPHABET) for _ in range(chance.randint(1, most)))
+
     names = [word(12) for _ in range(80)]
-    ids = await add_people(app, [{"full_name": name, "email": f"{index}@x"} for index, name in enumerate(names)])
+    ids = await add_people(
+        app, [{"full_name": name, "email": f"{index}@x"} for index, name in enumerate(names)]
+    )
     admin = await api.superuser()
     hits = 0
     for _ in range(120):

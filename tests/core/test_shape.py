@@ -1,5 +1,6 @@
 """From the fields of an answer to columns: what fits, what is found at start-up."""
 
+import enum
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +16,11 @@ from app.registry import shape_faults
 
 METADATA = MetaData()
 PLACES = Table(
-    "places", METADATA, Column("pk", Integer, primary_key=True), Column("id", Uuid), Column("name", String(50))
+    "places",
+    METADATA,
+    Column("pk", Integer, primary_key=True),
+    Column("id", Uuid),
+    Column("name", String(50)),
 )
 THINGS = Table(
     "things",
@@ -57,9 +62,17 @@ def test_columns_follow_the_names() -> None:
 def test_rows_become_nested_values() -> None:
     plan = Plan(THINGS, Thing)
     one, two = UUID(int=1), UUID(int=2)
-    (full, empty) = plan.values([(one, "t", two, two, "Home", one, "Shop", "more"), (one, "t", two, two, "Home", None, None)])
+    (full, empty) = plan.values(
+        [(one, "t", two, two, "Home", one, "Shop", "more"), (one, "t", two, two, "Home", None, None)]
+    )
     home = {"id": two, "name": "Home"}
-    assert full == {"id": one, "title": "t", "home_id": two, "home": home, "place": {"id": one, "name": "Shop"}}
+    assert full == {
+        "id": one,
+        "title": "t",
+        "home_id": two,
+        "home": home,
+        "place": {"id": one, "name": "Shop"},
+    }
     assert empty["place"] is None
     assert Thing.model_validate(empty).home.name == "Home"
 
@@ -108,11 +121,14 @@ def test_every_list_of_the_program_fits() -> None:
 
 
 def test_enum_is_read_as_it_is_stored() -> None:
-    import enum
-
     class Colour(enum.StrEnum):
         RED = "red"
 
-    table = Table("t", MetaData(), Column("pk", Integer, primary_key=True), Column("colour", Enum(Colour), nullable=False))
+    table = Table(
+        "t",
+        MetaData(),
+        Column("pk", Integer, primary_key=True),
+        Column("colour", Enum(Colour), nullable=False),
+    )
     made = shape(colour=Colour)
     assert list(Plan(table, made).misfits(made)) == []

@@ -1,9 +1,11 @@
 """The unit of work: one commit by the outermost block, all or nothing, and reads that see their own writes."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import pytest
+from sqlmodel import col, update
 
 from app.core.context import acting_as
 from app.core.errors import Conflict, Unavailable
@@ -12,6 +14,7 @@ from app.modules.roles.models import Role
 from app.modules.roles.repository import RoleRepository
 from app.modules.roles.schemas import RoleRow
 from tests.backend import RunningApp
+from tests.core.people import give_back, take_all
 
 Make = Callable[[], RoleRepository]
 
@@ -40,10 +43,14 @@ async def test_outermost_block_commits(make: Make) -> None:
 
 async def test_failure_undoes_all(make: Make) -> None:
     roles = make()
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with roles.uow.transaction():
             await roles.add(Role(name="lost"))
             _ = 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
     assert not await is_there(make, "lost")
     async with roles.uow.transaction():  # the unit of work goes on
         await roles.add(Role(name="kept"))
@@ -54,11 +61,9 @@ async def test_failed_inner_block_dooms_the_outer(make: Make) -> None:
     roles = make()
 
     async def swallow() -> None:
-        try:
+        with contextlib.suppress(ZeroDivisionError):
             async with roles.uow.transaction():
-                raise ZeroDivisionError
-        except ZeroDivisionError:
-            pass
+                _ = 1 / 0
 
     async def outer() -> None:
         async with roles.uow.transaction():
@@ -123,12 +128,16 @@ async def test_change_on_top_of_a_change_is_refused(make: Make) -> None:
     async with one.uow.transaction():
         row = await one.add(Role(name="contested"))
     id, pk = row.id, row.pk
-    with pytest.raises(Conflict, match="changed in between"):
+    overtake = update(Role).where(col(Role.pk) == pk).values(version=Role.version + 1)
+
+    async def lose() -> None:
         async with one.uow.transaction() as session:
             stale = await one.get(id)
-            connection = await session.connection()
-            await connection.exec_driver_sql(f"UPDATE roles SET version = version + 1 WHERE pk = {pk}")
+            await (await session.connection()).execute(overtake)
             await one.update(stale, {"description": "mine"})
+
+    with pytest.raises(Conflict, match="changed in between"):
+        await lose()
     assert (await make().read(id, RoleRow)).version == 1
 
 
@@ -172,14 +181,14 @@ async def test_full_gate_is_unavailable_and_heals(
 ) -> None:
     monkeypatch.setattr("app.core.database.GATE_SECONDS", 0.05)
     gate = app.platform.database.write_gate
-    taken = 0
-    while not gate._free.locked():
-        await gate.__aenter__()
-        taken += 1
-    with pytest.raises(Unavailable):
+    taken = await take_all(gate)
+    assert taken >= 1
+
+    async def write() -> None:
         async with make().uow.transaction():
             pass
-    for _ in range(taken):
-        await gate.__aexit__(None, None, None)
-    async with make().uow.transaction():
-        pass
+
+    with pytest.raises(Unavailable):
+        await write()
+    await give_back(gate, taken)
+    await write()

@@ -77,7 +77,7 @@ async def test_blocked_is_told_to_the_right_password_only(api: Api) -> None:
     [
         "ADA.{0}@EXAMPLE.COM",
         "  ada.{0}@example.com\t",
-        "ａｄａ.{0}@ｅｘａｍｐｌｅ.com",  # noqa: RUF001  full-width on purpose
+        "ａｄａ.{0}@ｅｘａｍｐｌｅ.com",
         "\u3000Ada.{0}@Example.com",
     ],
 )

@@ -16,7 +16,7 @@ from tests.backend import RunningApp
 from tests.modules.auth.support import again, assert_alive, assert_dead, refresh, session_of, stored, write
 
 NEW_PASSWORD = "another horse another battery"
-ROUNDS = 8
+ROUNDS = 5
 
 _LIVING = """
     SELECT sessions.id FROM sessions JOIN users ON users.pk = sessions.user_pk

@@ -41,7 +41,7 @@ async def test_account_is_made_with_the_default_role(api: Api, unique: str) -> N
 async def test_address_in_use_is_refused_in_any_spelling(api: Api, app: RunningApp, unique: str) -> None:
     email = f"ada.{unique}@example.com"
     assert (await register(api, email)).status_code == 201
-    for spelling in (email, email.upper(), f"\t{email} ", email.replace("a", "ａ", 1)):  # noqa: RUF001
+    for spelling in (email, email.upper(), f"\t{email} ", email.replace("a", "ａ", 1)):
         problem = assert_problem(await register(api, spelling), 409, "conflict")
         assert problem["errors"][0]["loc"] == ["body", "email"]
         assert problem["errors"][0]["code"] == "duplicate"

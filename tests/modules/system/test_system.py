@@ -8,6 +8,7 @@ import pytest
 
 from app.core.errors import Unavailable
 from app.core.platform import Platform
+from app.modules.system.repository import SystemRepository
 from tests.api import Api, assert_problem
 from tests.backend import RunningApp
 
@@ -163,8 +164,6 @@ async def test_schema_behind_is_not_ready(
     api: Api, app: RunningApp, monkeypatch: pytest.MonkeyPatch, known: list[str], state: str, status: int
 ) -> None:
     """A revision that the code doesn't know is ahead of it, and counts as current."""
-    from app.modules.system.repository import SystemRepository
-
     revision = await SystemRepository(app.platform).revision()
     assert revision is not None
     names = [name.format(revision) for name in known] or ["another head"]
