@@ -14,8 +14,6 @@ GUIDE = (ROOT / "docs" / "NEW_MODULE_GUIDE.md").read_text(encoding="utf-8")
 BLOCKS = blocks_of(GUIDE)
 FILES = [block for block in BLOCKS if block.language == "python"]
 
-pytestmark = pytest.mark.xdist_group("new_module_guide")
-
 
 def write(files: list[Block], folder: Path) -> None:
     for file in files:
@@ -24,39 +22,26 @@ def write(files: list[Block], folder: Path) -> None:
         path.write_text(file.text, encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the tree with the module in it, its table made, its tests passed."""
-    root = copy_project(tmp_path_factory.mktemp("guide") / "tessera")
-    if (ROOT / ".mypy_cache").exists():  # what mypy knows of the libraries holds here too
-        shutil.copytree(ROOT / ".mypy_cache", root / ".mypy_cache")
-    write(FILES, root)
-    assert walk(steps_of(BLOCKS, "step"), Program(root)) == []
-    return root
-
-
-@pytest.fixture
-def clone(prepared: Path, tmp_path: Path) -> Program:
-    """The same for one test."""
-    root = tmp_path / "tessera"
-    shutil.copytree(prepared, root, ignore=shutil.ignore_patterns(".mypy_cache"))
-    return Program(root)
-
-
-def test_module_answers_and_goes_out_again(clone: Program) -> None:
+# One test, because workers that share tests would each make the whole module first.
+def test_module_comes_answers_and_goes_both_ways(tmp_path: Path) -> None:
+    program = Program(copy_project(tmp_path / "tessera"))
+    write(FILES, program.root)
     calls = steps_of(BLOCKS, "call")
-    with clone.serving(path="/health/ready") as served:
-        assert walk(calls, clone, served.url) == []
+    if (ROOT / ".mypy_cache").exists():  # what mypy knows of the libraries holds here too
+        shutil.copytree(ROOT / ".mypy_cache", program.root / ".mypy_cache")
 
-    assert walk(steps_of(BLOCKS, "removal"), clone) == []
+    assert walk(steps_of(BLOCKS, "step"), program) == []
+    undone = Program(tmp_path / "undone")
+    shutil.copytree(program.root, undone.root, ignore=shutil.ignore_patterns(".mypy_cache"))
+    with program.serving(path="/health/ready") as served:
+        assert walk(calls, program, served.url) == []
 
-    with clone.serving(path="/health/ready") as served:
+    assert walk(steps_of(BLOCKS, "undo"), undone) == []
+
+    assert walk(steps_of(BLOCKS, "removal"), program) == []
+    with program.serving(path="/health/ready") as served:
         # Logging in works, making a note does not: its answer has no id.
-        assert "KeyError: 'id'" in "\n".join(walk(calls, clone, served.url))
-
-
-def test_module_goes_before_it_is_deployed(clone: Program) -> None:
-    assert walk(steps_of(BLOCKS, "undo"), clone) == []
+        assert "KeyError: 'id'" in "\n".join(walk(calls, program, served.url))
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The README's tour, line by line as it is written, against a real server on a fresh database."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,26 +17,17 @@ VISITED = set((re.search(r"<!-- the tour visits: (.*) -->", README) or [""] * 2)
 
 # A team that has taken a module out rewrites the tour when it rewrites the README.
 gone = sorted(VISITED - {module.name for module in discover().modules})
-pytestmark = [
-    pytest.mark.skipif(bool(gone), reason=f"the tour visits modules that were removed: {', '.join(gone)}"),
-    pytest.mark.xdist_group("readme_tour"),
+pytestmark = pytest.mark.skipif(
+    bool(gone), reason=f"the tour visits modules that were removed: {', '.join(gone)}"
+)
+# What is put into the first two blocks, and what is then told.
+PLANTED = [
+    ("/auth/me", "/auth/you", "instead of"),
+    ("ChangeMe123!", "ChangeMe124!", "invalid_credentials"),
+    ("/auth/login", "/auth/logon", "not_found"),
+    ("field access_token", "field no_such_field", "exit code 1"),
+    ("call()", "kall()", "exit code 127"),
 ]
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    program = Program(
-        copy_project(tmp_path_factory.mktemp("tour") / "tessera"), {"ENVIRONMENT": "development"}
-    )
-    program.must("init-db")
-    program.must("seed")
-    return program
-
-
-@pytest.fixture(scope="module")
-def address(clone: Program) -> Iterator[str]:
-    with clone.serving(path="/health/ready") as served:
-        yield served.url
 
 
 def test_tour_names_what_it_visits_and_where() -> None:
@@ -46,28 +37,19 @@ def test_tour_names_what_it_visits_and_where() -> None:
     assert sum(promised is not None for _, promised in TOUR) >= 8
 
 
-def test_tour_prints_what_the_readme_says_twice(clone: Program, address: str) -> None:
-    assert walk(TOUR, clone, address) == []
-    assert walk(TOUR, clone, address) == []  # it leaves nothing behind
+# One test, because workers that share tests would each start a server.
+def test_tour_prints_what_the_readme_says(tmp_path: Path) -> None:
+    program = Program(copy_project(tmp_path / "tessera"), {"ENVIRONMENT": "development"})
+    program.must("init-db")
+    program.must("seed")
+    with program.serving(path="/health/ready") as served:
+        assert walk(TOUR, program, served.url) == []
+        assert walk(TOUR, program, served.url) == []  # it leaves nothing behind
 
-
-@pytest.mark.parametrize(
-    ("old", "new", "told"),
-    [
-        ("/auth/me", "/auth/you", "instead of"),
-        ("ChangeMe123!", "ChangeMe124!", "invalid_credentials"),
-        ("/auth/login", "/auth/logon", "not_found"),
-        ("field access_token", "field no_such_field", "exit code 1"),
-        ("call()", "kall()", "exit code 127"),
-    ],
-)
-def test_planted_fault_in_the_tour_is_told(
-    clone: Program, address: str, old: str, new: str, told: str
-) -> None:
-    assert any(old in block.text for block, _ in TOUR[:2])
-    planted = [(replace(block, text=block.text.replace(old, new)), promised) for block, promised in TOUR[:2]]
-
-    assert told in "\n".join(walk(planted, clone, address))
+        for old, new, told in PLANTED:
+            assert any(old in block.text for block, _ in TOUR[:2])
+            broken = [(replace(block, text=block.text.replace(old, new)), said) for block, said in TOUR[:2]]
+            assert told in "\n".join(walk(broken, program, served.url))
 
 
 def test_answers_are_compared_but_for_what_is_left_out() -> None:

@@ -25,7 +25,7 @@ async def _service(request: Request) -> AuthService:
     roles = RoleService(uow, platform.catalog)
     min_length = platform.settings.password_min_length
     accounts = AccountService(uow, roles, sessions, kernel.hasher, min_length)
-    return AuthService(uow, accounts, sessions, kernel.hasher, kernel.tokens, platform.catalog)
+    return AuthService(uow, accounts, sessions, kernel.hasher, kernel.tokens)
 
 
 Service = Annotated[AuthService, Depends(_service)]

@@ -16,7 +16,6 @@ from app.core.errors import (
     Unavailable,
 )
 from app.core.logging import logger
-from app.core.module import Catalog
 from app.core.transaction import UnitOfWork
 from app.modules.auth.schemas import Me, Register, Tokens
 from app.modules.auth.service_sessions import SessionService
@@ -38,7 +37,6 @@ class AuthService:
         sessions: SessionService,
         hasher: PasswordHasher,
         tokens: AccessTokens,
-        catalog: Catalog,
     ) -> None:
         """Works with the accounts of the users module and with its own sessions."""
         self.uow = uow
@@ -46,7 +44,6 @@ class AuthService:
         self.sessions = sessions
         self.hasher = hasher
         self.tokens = tokens
-        self.catalog = catalog
 
     def require_registration(self, *, is_open: bool) -> None:
         """Raises RegistrationClosed where nobody can register by themselves."""
@@ -97,14 +94,13 @@ class AuthService:
 
     async def me(self, caller: Principal) -> Me:
         """Who the credential stands for, and what it may."""
-        codes = set(self.catalog.privileges) if caller.is_superuser else caller.rights.privileges
         return Me(
             user=await self.accounts.read(caller.user_id),
             method=caller.method,
             session_id=caller.session_id,
             is_superuser=caller.is_superuser,
             roles=list(caller.rights.roles),
-            privileges=sorted(codes),
+            privileges=await self.accounts.roles.codes_of(caller.rights),
         )
 
     async def _verified(self, email: str, password: str) -> tuple[Account, Verdict]:

@@ -15,6 +15,7 @@ from app.modules.privileges.schemas import PrivilegeSummary
 
 _EPOCH_PK = 1
 _random = SystemRandom()
+_LIVE_CODES = Query(sa_select(col(Privilege.code)).where(col(Privilege.deleted_at).is_(None)))
 _SYSTEM = Query(
     sa_select(col(Privilege.code), col(Privilege.description)).where(
         col(Privilege.is_system).is_(True), col(Privilege.deleted_at).is_(None)
@@ -65,6 +66,10 @@ class PrivilegeRepository(BaseRepository[Privilege]):
     async def system_codes(self) -> dict[str, str]:
         """Descriptions of the live privileges that modules declared, by code."""
         return {str(code): str(text) for code, text in await self.uow.fetch(_SYSTEM, {})}
+
+    async def live_codes(self) -> set[str]:
+        """The codes of all live privileges, those of modules and the team's own."""
+        return {str(row[0]) for row in await self.uow.fetch(_LIVE_CODES, {})}
 
     async def renew_epoch(self) -> None:
         """Gives the epoch a new stamp: every cached set of rights is out of reach from the commit on."""

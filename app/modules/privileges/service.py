@@ -91,6 +91,10 @@ class PrivilegeService:
         """Makes every cached set of rights unreachable; part of the transaction that changes what roles grant."""
         await self.privileges.renew_epoch()
 
+    async def live_codes(self) -> set[str]:
+        """The codes of all live privileges: what a superuser holds."""
+        return await self.privileges.live_codes()
+
     @staticmethod
     def epoch() -> ColumnElement[int]:
         """A column for other modules' queries: the present epoch, 0 before anything was ever granted."""

@@ -46,9 +46,7 @@ class RoleService:
         row = await self.roles.read(id, RoleRow)
         codes, modules = await self.roles.privileges_of(row.pk), await self.roles.modules_of(row.pk)
         modules = self._assignable(modules)
-        effective = (
-            set(self.catalog.privileges) | set(codes) if row.is_superuser else _effective(codes, modules)
-        )
+        effective = await self.privileges.live_codes() if row.is_superuser else _effective(codes, modules)
         return RoleRead(
             **row.model_dump(exclude={"pk"}),
             privileges=codes,
@@ -135,6 +133,10 @@ class RoleService:
         codes, modules = await self.roles.granted_to(user_pk)
         privileges = frozenset(_effective(codes, self._assignable(modules)))
         return Rights(names, is_superuser=False, privileges=privileges)
+
+    async def codes_of(self, rights: Rights) -> list[str]:
+        """The privileges written out and sorted; for a superuser all there are."""
+        return sorted(await self.privileges.live_codes() if rights.is_superuser else rights.privileges)
 
     async def refs_of(self, user_pk: int) -> list[RoleRef]:
         """The live roles of a user, by name."""
