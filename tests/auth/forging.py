@@ -7,12 +7,18 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 from uuid import UUID, uuid4
 
 from app.core.keys import Keyring
 
-LEFT_OUT = object()
+
+class _Absent(Enum):
+    LEFT_OUT = "left out"
+
+
+LEFT_OUT = _Absent.LEFT_OUT
 
 
 def encoded(raw: bytes) -> str:
