@@ -6,6 +6,7 @@ Every command exits 0 on success, 2 on wrong use, 78 for a refused start, and ot
 import asyncio
 import json
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Coroutine
@@ -51,6 +52,14 @@ def _settings() -> Settings:
     return settings
 
 
+def _require_free(host: str, port: int) -> None:
+    """Raises OSError where somebody else listens there: uvicorn would say so only after the whole start."""
+    try:
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        raise OSError(f"can't listen on {host}:{port}: {os.strerror(error.errno or 0)}") from None
+
+
 @cli.command()
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
@@ -65,6 +74,7 @@ def serve(
     settings = get_settings()
     if found := _run(violations(settings)):
         raise RefusedStart(found)
+    _require_free(host, port)
     with tempfile.TemporaryDirectory(prefix="tessera-metrics-") as shared:
         if settings.metrics and workers > 1:
             os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", shared)  # workers add up their numbers there

@@ -76,11 +76,11 @@ async def seed(database: Database, catalog: Catalog, hasher: PasswordHasher, set
     """Privileges, seeded roles, the first superuser; returns what was made. Raises RefusedStart."""
     services = seeding(database, catalog, hasher)
     with acting_as("system", origin="cli"):
-        await services.roles.synchronise(retire=True)
-        made = [f"role {name}" for name in await services.roles.seed()]
         is_first = settings.is_production and not await services.superuser.exists()
         if is_first and (faults := _first_superuser_faults(settings)):
             raise RefusedStart(faults)
+        made = ["privileges"] if await services.roles.synchronise(retire=True) else []
+        made += [f"role {name}" for name in await services.roles.seed()]
         email = canonical_email(settings.admin_email)
         if await services.superuser.ensure(email, settings.admin_password):
             made.append(f"superuser {email}")

@@ -1,6 +1,7 @@
 """`python -m app …` as it is typed: what it prints, what it leaves behind, how it ends."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,23 @@ async def test_good_production_has_no_violation(tmp_path: Path) -> None:
     assert (
         await wrong(tmp_path / "none.db", environment="development", allowed_hosts="*", secret_key="") == []
     )
+
+
+async def test_wild_cors_is_refused_everywhere(tmp_path: Path) -> None:
+    (line,) = await wrong(tmp_path / "none.db", environment="development", cors_origins="*")
+    assert line.startswith("CORS_ORIGINS")
+    assert (
+        await wrong(tmp_path / "none.db", environment="development", cors_origins="https://a.example") == []
+    )
+
+
+def test_serve_says_that_its_port_is_taken(tmp_path: Path) -> None:
+    program = Program(copy_project(tmp_path / "p"), GOOD_PRODUCTION)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = program.run("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"error: can't listen on 127.0.0.1:{port}: Address already in use"]
 
 
 def test_good_production_starts(tmp_path: Path) -> None:

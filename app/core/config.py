@@ -168,9 +168,9 @@ class Settings(BaseSettings):
         return Keyring([secret, *self.secret_keys_old])
 
     def violations(self) -> list[str]:
-        """What production refuses, one line each; empty when all is well or this isn't production."""
+        """For what the start is refused, one line each: in production unsafe settings, everywhere wild CORS."""
         if not self.is_production:
-            return []
+            return self.cors_faults()
         found = [f"{name} {why}" for name, why in self._secret_faults()]
         if "*" in self.allowed_hosts:
             found.append("ALLOWED_HOSTS must name this server's hosts; * is refused in production")

@@ -7,6 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 EMAIL_LENGTH = 254  # RFC 5321 4.5.3.1.3
+_NON_JOINER, _JOINER = "\u200c", "\u200d"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 # Letters and marks that are shown as nothing (Unicode's Default_Ignorable_Code_Point, beyond the above).
 _IGNORABLE = frozenset(
@@ -24,6 +25,12 @@ def _visible(value: str) -> str:
     """Names take no control, bidi or zero-width characters (UTS 36): two that look alike must be alike."""
     if any(unicodedata.category(char) in _INVISIBLE or char in _IGNORABLE for char in value):
         raise ValueError("must not contain control or invisible characters")
+    return unicodedata.normalize("NFKC", value).strip()
+
+
+def _of_a_person(value: str) -> str:
+    """As `_visible`, but joiners are letters of many scripts: a Persian name without them is misspelt."""
+    _visible(value.replace(_NON_JOINER, "").replace(_JOINER, ""))
     return unicodedata.normalize("NFKC", value).strip()
 
 
@@ -46,8 +53,8 @@ def _email(value: object) -> object:
 
 Text = Annotated[str, AfterValidator(_without_nul)]
 # Limits of length stand behind the normal form, which can be longer than what was sent.
-VisibleText = Annotated[str, AfterValidator(_visible)]
-Name = Annotated[VisibleText, Field(min_length=1, max_length=100)]
+PersonName = Annotated[str, AfterValidator(_of_a_person)]
+Name = Annotated[str, AfterValidator(_visible), Field(min_length=1, max_length=100)]
 Email = Annotated[
     str,
     Field(max_length=EMAIL_LENGTH, examples=["ada@example.com"], json_schema_extra={"format": "email"}),

@@ -28,7 +28,7 @@ def worker_arguments(pytest_arguments: Sequence[str]) -> list[str]:
     """Options that spread the tests over the processors; none where the caller has said how."""
     if any(WORKER_OPTION.fullmatch(argument) for argument in pytest_arguments):
         return []
-    return ["-n", str(min(usable_processors(), MOST_WORKERS)), "--dist", "loadgroup"]
+    return ["-n", str(min(usable_processors(), MOST_WORKERS))]
 
 
 def usable_processors() -> int:

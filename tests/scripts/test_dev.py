@@ -209,7 +209,7 @@ def test_test_goes_on_when_no_server_is_missing(repo: PlantedRepo, present: str)
     answer = repo.dev("test", *arguments, variables=variables)
     assert answer.returncode == 0, answer.stderr
     workers = min(testing.usable_processors(), testing.MOST_WORKERS)
-    assert repo.calls[-1] == f"pytest -n {workers} --dist loadgroup"
+    assert repo.calls[-1] == f"pytest -n {workers}"
 
 
 def test_test_passes_arguments_and_wishes_on(repo: PlantedRepo) -> None:
@@ -256,4 +256,4 @@ def test_workers_are_left_to_a_caller_who_chooses(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["-x", "--no-header"], ["tests/test_n.py"], ["-k", "pdb"]])
 def test_workers_are_chosen_otherwise(arguments: list[str]) -> None:
-    assert testing.worker_arguments(arguments)[2:] == ["--dist", "loadgroup"]
+    assert testing.worker_arguments(arguments)[:1] == ["-n"]

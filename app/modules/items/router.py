@@ -10,7 +10,7 @@ from app.core.answers import created
 from app.core.pagination import Flag, Page
 from app.core.platform import uow_of
 from app.core.routing import ModuleRouter
-from app.modules.items.permissions import CanCreate, CanList, MayDelete, MayRead, MayUpdate
+from app.modules.items.permissions import CanCreate, CanList, MayDelete, MayRead, MayRestore, MayUpdate
 from app.modules.items.schemas import (
     ItemCreate,
     ItemQuery,
@@ -85,6 +85,6 @@ async def delete_item(item_id: UUID, service: Service, caller: MayDelete, hard: 
 
 
 @router.post("/{item_id}/restore")
-async def restore_item(item_id: UUID, service: Service, caller: MayDelete) -> ItemRead:
+async def restore_item(item_id: UUID, service: Service, caller: MayRestore) -> ItemRead:
     """Brings a deleted item back: one's own, or anybody's with `items:delete`."""
     return await service.restore(item_id, caller)

@@ -27,14 +27,18 @@ class RoleSeeding:
         self.roles = RoleRepository(uow)
         self.privileges = PrivilegeService(uow)
 
-    async def synchronise(self, *, retire: bool) -> None:
-        """Privileges as modules declare them; new ones go to the seeded roles that are there already."""
+    async def synchronise(self, *, retire: bool) -> bool:
+        """Privileges as modules declare them; new ones go to the seeded roles that are there already.
+
+        Returns whether anything had to be changed.
+        """
         if await self.privileges.in_line(self.catalog, retire=retire):
-            return
+            return False
         async with self.uow.transaction():
             new = await self.privileges.synchronise(self.catalog, retire=retire)
             for role in await self.roles.seeded():
                 await self._give(role, self._grants(role.name, new), self._modules(role.name, new))
+        return True
 
     async def seed(self) -> list[str]:
         """Makes the seeded roles that never existed; returns their names."""

@@ -7,10 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.pagination import Flag, PageQuery
-from app.core.text import Email, Question, Text, VisibleText
+from app.core.text import Email, PersonName, Question, Text
 from app.modules.roles.schemas import RoleRef
 
-FullName = Annotated[VisibleText, Field(min_length=1, max_length=200)]
+FullName = Annotated[PersonName, Field(min_length=1, max_length=200)]
 # The policy speaks of code points (schemas); longer texts are refused before anything is hashed.
 Password = Annotated[Text, Field(min_length=1, max_length=1024, json_schema_extra={"format": "password"})]
 Reason = Annotated[Text, Field(max_length=500)]
