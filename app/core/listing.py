@@ -7,14 +7,17 @@ counted up to a bound, so that a page costs the same over ten thousand rows and 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar, cast
+from uuid import UUID
 
 import orjson
 from pydantic import BaseModel
 from sqlalchemy import (
     ColumnElement,
     Integer,
+    Label,
     Select,
     Table,
+    Uuid,
     and_,
     bindparam,
     case,
@@ -24,11 +27,12 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy import cast as cast_sql
 from starlette.requests import Request
 from starlette.responses import Response
 
 from app.core.pagination import MAX_DEPTH, Page, PageQuery, pages_of
-from app.core.query import Query, has_few_rows
+from app.core.query import PublicId, Query, Row, has_few_rows
 from app.core.shape import Plan
 
 S = TypeVar("S", bound=BaseModel)
@@ -94,12 +98,16 @@ def after_cursor(keys: Sequence[SortKey], values: Sequence[Any]) -> ColumnElemen
 class ListStatement:
     """The two queries of a list: a page with its total, and the total alone for an empty page.
 
-    `sort_places`: where in a row of the page the values stand that it is sorted by.
+    `sort_places`: where in a row of the page the values stand that it is sorted by, and whether as text of an id.
     """
 
     page: Query
     count: Query
-    sort_places: tuple[int, ...]
+    sort_places: tuple[tuple[int, bool], ...]
+
+    def sort_values(self, row: Row) -> list[Any]:
+        """What the row is sorted by, for a cursor that stands behind it."""
+        return [UUID(row[place]) if is_id and row[place] else row[place] for place, is_id in self.sort_places]
 
 
 def build_list(
@@ -116,7 +124,7 @@ def build_list(
     places = shown | {column: len(plan.columns) + index for index, column in enumerate(extra)}
     statement: Select[Any] = (
         select(
-            *plan.columns,
+            *(_as_text(column) for column in plan.columns),
             *(column.label(f"sort__{index}") for index, column in enumerate(extra)),
             total.label("list__total"),
         )
@@ -127,7 +135,19 @@ def build_list(
         .offset(bindparam("offset", type_=Integer))
     )
     count = Query(select(total.label("list__total")))
-    return ListStatement(Query(statement), count, tuple(places[key.column] for key in keys))
+    sorted_by = tuple((places[key.column], key.column in shown and _is_id(key.column)) for key in keys)
+    return ListStatement(Query(statement), count, sorted_by)
+
+
+def _is_id(column: ColumnElement[Any]) -> bool:
+    return isinstance(column.type, Uuid)
+
+
+def _as_text(column: Label[Any]) -> ColumnElement[Any]:
+    """Public ids as the text that the answer holds: making objects of them costs more than reading the row."""
+    if not _is_id(column):
+        return column
+    return cast_sql(column.element, PublicId()).label(column.name)
 
 
 def _total(table: Table, visible: ColumnElement[bool], limit: int | None) -> ColumnElement[int]:
@@ -156,17 +176,21 @@ class Listing(Generic[S]):
     next_cursor: str | None
 
     @property
+    def is_capped(self) -> bool:
+        """Whether there are more rows than were counted."""
+        return self.query.count is None and self.total > self.count_limit
+
+    @property
     def envelope(self) -> dict[str, Any]:
         """Everything of the answer but the items."""
-        capped = self.query.count is None and self.total > self.count_limit
-        total = self.count_limit if capped else self.total
+        total = self.count_limit if self.is_capped else self.total
         by_key = self.query.cursor is not None
         return {
             "page": None if by_key else self.query.page,
             "per_page": self.query.per_page,
             "total": total,
             "pages": None if by_key else pages_of(total, self.query.per_page),
-            "total_is_capped": capped,
+            "total_is_capped": self.is_capped,
             "next_cursor": self.next_cursor,
         }
 
@@ -186,18 +210,15 @@ class Listing(Generic[S]):
 
     def links(self, path: str) -> str:
         """Pages around this one; with a cursor only the next. `last` only where the total is known."""
-        query, envelope = self.query, self.envelope
-        found: list[tuple[str, str]] = []
+        query, base = self.query, self.query.link_base(path)
         if query.cursor is not None:
-            if self.next_cursor:
-                found.append(("next", query.link(path, cursor=self.next_cursor)))
-        else:
-            found.append(("first", query.link(path, page=1)))
-            if query.page > 1:
-                found.append(("prev", query.link(path, page=query.page - 1)))
-            if self.next_cursor and (query.page + 1) * query.per_page <= MAX_DEPTH:
-                found.append(("next", query.link(path, page=query.page + 1)))
-            last = envelope["pages"]
-            if last and not envelope["total_is_capped"] and last * query.per_page <= MAX_DEPTH:
-                found.append(("last", query.link(path, page=last)))
-        return ", ".join(f'<{target}>; rel="{name}"' for name, target in found)
+            return f'<{base}cursor={self.next_cursor}>; rel="next"' if self.next_cursor else ""
+        pages = {"first": 1}
+        if query.page > 1:
+            pages["prev"] = query.page - 1
+        if self.next_cursor:
+            pages["next"] = query.page + 1
+        if self.total and not self.is_capped:
+            pages["last"] = pages_of(self.total, query.per_page)
+        reachable = {name: page for name, page in pages.items() if page * query.per_page <= MAX_DEPTH}
+        return ", ".join(f'<{base}page={page}>; rel="{name}"' for name, page in reachable.items())

@@ -93,15 +93,14 @@ class PageQuery(BaseModel):
         what = [scope, self.order, self.deleted, sorted((k, str(v)) for k, v in self.filters.items())]
         return sha256(orjson.dumps(what)).hexdigest()[:16]
 
-    def link(self, path: str, **changes: object) -> str:
-        """The same question with some parameters changed; None takes one out."""
-        sent = {name: getattr(self, name) for name in self.model_fields_set} | changes
+    def link_base(self, path: str) -> str:
+        """The same question without its place: `page=…` or `cursor=…` goes to its end."""
         words = {
             name: str(value).lower() if isinstance(value, bool) else value
-            for name, value in sent.items()
-            if value is not None
+            for name in sorted(self.model_fields_set - {"page", "cursor"})
+            if (value := getattr(self, name)) is not None
         }
-        return f"{path}?{urlencode(words)}"
+        return f"{path}?{urlencode(words)}&" if words else f"{path}?"
 
 
 class Page(BaseModel, Generic[S]):

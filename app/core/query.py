@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Boolean, ColumnElement, Select, String, Table, Uuid, any_, bindparam, func, select
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Select,
+    String,
+    Table,
+    TypeDecorator,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.compiler import compiles
@@ -109,6 +121,21 @@ def among(column: ColumnElement[UUID] | Mapped[UUID], name: str, *, is_sqlite: b
 def id_list(ids: Sequence[UUID], *, is_sqlite: bool) -> object:
     """The argument for `among`: SQLite keeps UUIDs as hexadecimal text."""
     return json.dumps([id.hex for id in ids]) if is_sqlite else list(ids)
+
+
+class PublicId(TypeDecorator[str]):
+    """A UUID read as its text, in the one spelling of the API. SQLite keeps 32 digits without dashes."""
+
+    impl = String
+    cache_ok = True
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Processor | None:  # noqa: ARG002  SQLAlchemy names it
+        """None where the database writes the spelling itself."""
+        return _dashed if dialect.name == "sqlite" else None
+
+
+def _dashed(digits: str) -> str:
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class _FewRows(ColumnElement[bool]):

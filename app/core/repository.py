@@ -87,7 +87,7 @@ class BaseRepository(Generic[M]):
         last = rows[query.per_page - 1] if more else None
         cursor = None
         if last is not None:
-            cursor = encode_cursor(rules.signer, digest, [last[place] for place in statement.sort_places])
+            cursor = encode_cursor(rules.signer, digest, statement.sort_values(last))
         plan = plan_of(table_of(self.model), shape)
         found = plan.values(rows[: query.per_page])
         return Listing(shape, found, query, total, rules.count_limit, cursor)
