@@ -17,6 +17,15 @@ _COUNTER_MAX = 0xFFF
 
 def uuid7() -> UUID:
     """A new id; ids made by one process sort by the order in which they were made (RFC 9562 6.2, method 1)."""
+    return UUID(int=_next())
+
+
+def uuid7_hex() -> str:
+    """The same as 32 hexadecimal digits, for where no object is needed."""
+    return f"{_next():032x}"
+
+
+def _next() -> int:
     global _last_ms, _counter  # noqa: PLW0603  the counter is the process's own
     with _lock:
         ms = time.time_ns() // 1_000_000
@@ -27,5 +36,4 @@ def uuid7() -> UUID:
             if _counter > _COUNTER_MAX:
                 _last_ms, _counter = _last_ms + 1, 0
         ms, counter = _last_ms, _counter
-    bits = (ms << 80) | (0x7 << 76) | (counter << 64) | (0b10 << 62) | _random.getrandbits(62)
-    return UUID(int=bits)
+    return (ms << 80) | (0x7 << 76) | (counter << 64) | (0b10 << 62) | _random.getrandbits(62)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,6 +21,7 @@ class AllowedHostsMiddleware:
         self._any = "*" in hosts
         self._names = {host.lower() for host in hosts}
         self._suffixes = tuple(host[1:].lower() for host in hosts if host.startswith("*."))
+        self._verdict = lru_cache(maxsize=256)(self._judge)  # few names are sent, again and again
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Health checks ask by address, so `/health*` is answered under any well-formed name."""
@@ -31,9 +33,14 @@ class AllowedHostsMiddleware:
 
     def _is_allowed(self, scope: Scope) -> bool:
         sent = [value for name, value in scope["headers"] if name == b"host"]
-        if len(sent) != 1 or not _HOST.fullmatch(sent[0]):
+        if len(sent) != 1:
             return False
-        if self._any or scope["path"].startswith("/health"):
-            return True
-        name = re.sub(r":[0-9]+$", "", sent[0].decode().lower())
-        return name in self._names or name.endswith(self._suffixes)
+        is_well_formed, is_ours = self._verdict(sent[0])
+        return is_ours or (is_well_formed and scope["path"].startswith("/health"))
+
+    def _judge(self, host: bytes) -> tuple[bool, bool]:
+        """Whether it is a host at all, and whether it is one of ours."""
+        if not _HOST.fullmatch(host):
+            return False, False
+        name = re.sub(r":[0-9]+$", "", host.decode().lower())
+        return True, self._any or name in self._names or name.endswith(self._suffixes)

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.clients import ClientAddress
 from app.core.context import RequestContext, enter
-from app.core.identifiers import uuid7
+from app.core.identifiers import uuid7_hex
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _AGENT_LENGTH = 256
@@ -31,7 +31,7 @@ class RequestIdMiddleware:
                 sent = value
             elif name == b"user-agent":
                 agent = value
-        request_id = sent if _ACCEPTED.fullmatch(sent) else uuid7().hex.encode()
+        request_id = sent if _ACCEPTED.fullmatch(sent) else uuid7_hex().encode()
         context = RequestContext(
             request_id=request_id.decode(),
             client_ip=self._address.of(scope),

@@ -13,7 +13,7 @@ _ALWAYS = (
     (b"vary", b"Authorization"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
-_HSTS = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
+_ALWAYS_WITH_TLS = (*_ALWAYS, (b"strict-transport-security", b"max-age=31536000; includeSubDomains"))
 # What an answer may say for itself: pages have a policy of their own, credentials forbid storing.
 _DEFAULTS = (
     (b"content-security-policy", API_CSP),
@@ -36,10 +36,11 @@ class SecurityHeadersMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                present = {name.lower() for name, _ in message["headers"]}
-                added = [(name, value) for name, value in _DEFAULTS if name not in present]
-                secure = (_HSTS,) if scope.get("scheme") == "https" else ()
-                message["headers"] = [*message["headers"], *added, *_ALWAYS, *secure]
+                headers = list(message["headers"])
+                present = [name for name, _ in headers]
+                headers += [default for default in _DEFAULTS if default[0] not in present]
+                headers += _ALWAYS_WITH_TLS if scope.get("scheme") == "https" else _ALWAYS
+                message["headers"] = headers
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
