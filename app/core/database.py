@@ -119,6 +119,7 @@ class Database:
         self.write_gate = Gate(1 if self.is_sqlite else pool_size)
         self.read_gate = Gate(SQLITE_READERS if self.is_sqlite else pool_size)
         self.dialect = self.reader.dialect
+        self._resting: list[Any] = []
 
     async def fetch(self, query: Query, values: Mapping[str, Any]) -> Sequence[Row]:
         """The rows of a compiled SELECT, on a read connection. Raises `AppError`s for faults of the database."""
@@ -136,26 +137,30 @@ class Database:
 
     async def _run(self, sql: str, arguments: list[Any]) -> Sequence[Row]:
         """On a raw driver connection. SQLAlchemy does not heal these: what broke must be told to its pool."""
-        raw: Any = await self.reader.raw_connection()
+        raw = await self._rested()
         try:
-            if self.is_sqlite:
-                return await _read_sqlite(raw.driver_connection, sql, arguments)
-            while raw.driver_connection.is_closed():
-                raw.invalidate()
-                raw.close()
-                raw = await self.reader.raw_connection()
-            rows: Sequence[Row] = await raw.driver_connection.fetch(sql, *arguments, timeout=READ_SECONDS)
+            rows: Sequence[Row] = await _read(raw.driver_connection, sql, arguments, is_sqlite=self.is_sqlite)
         except BaseException as error:
+            if not isinstance(error, Exception) or means_lost_connection(error):
+                _discard(raw)
+            else:
+                self._resting.append(raw)
             if isinstance(error, Exception) and server_hung_up(error):
-                # Those as old as this one are dead too: each would fail a read of its own.
-                self.reader.pool._invalidate(raw, error)  # noqa: SLF001  as SQLAlchemy does on its own path
-            elif not isinstance(error, Exception) or means_lost_connection(error):
-                raw.invalidate()
+                # Those that rest are dead too: each would fail a read of its own.
+                while self._resting:
+                    _discard(self._resting.pop())
             raise
-        else:
-            return rows
-        finally:
-            raw.close()
+        self._resting.append(raw)
+        return rows
+
+    async def _rested(self) -> Any:
+        """A read connection. They stay checked out of SQLAlchemy's pool: checking one out costs half a query."""
+        while self._resting:
+            raw = self._resting.pop()
+            if self.is_sqlite or not raw.driver_connection.is_closed():
+                return raw
+            _discard(raw)
+        return await self.reader.raw_connection()
 
     async def ping(self) -> None:
         """One round trip through the read door. Raises `Unavailable`."""
@@ -163,6 +168,8 @@ class Database:
 
     async def dispose(self) -> None:
         """Closes all connections. Must run before the event loop ends."""
+        while self._resting:
+            self._resting.pop().close()
         await self.writer.dispose()
         await self.reader.dispose()
 
@@ -170,11 +177,18 @@ class Database:
 _PING = Query(select(literal(1).label("one")))
 
 
-async def _read_sqlite(driver: Any, sql: str, arguments: list[Any]) -> Sequence[Row]:
+def _discard(raw: Any) -> None:
+    """Closes the connection, and gives its place in the pool to a new one."""
+    raw.invalidate()
+    raw.close()
+
+
+async def _read(driver: Any, sql: str, arguments: list[Any], *, is_sqlite: bool) -> Any:
+    if not is_sqlite:
+        return await driver.fetch(sql, *arguments, timeout=READ_SECONDS)
     try:
         async with asyncio.timeout(READ_SECONDS):
-            rows: Sequence[Row] = await driver.execute_fetchall(sql, arguments)
-            return rows
+            return await driver.execute_fetchall(sql, arguments)
     except (asyncio.CancelledError, TimeoutError):
         await driver.interrupt()  # else the abandoned query goes on in its thread
         raise
