@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
 
 from app.auth.passwords import PasswordHasher, check_policy
 from app.composition import open_database, seeding
 from app.core.config import DEFAULT_ADMIN_PASSWORD, ROOT, Environment, RefusedStart, Settings
 from app.core.context import acting_as
 from app.core.database import Database
-from app.core.errors import AppError, Unavailable, WeakPassword
+from app.core.errors import AppError, SchemaNotCurrent, Unavailable, WeakPassword
 from app.core.keys import Keyring
 from app.core.logging import logger
 from app.core.module import Catalog
@@ -45,10 +44,10 @@ async def _admin_violations(settings: Settings) -> list[str]:
             return _first_superuser_faults(settings)
         if await superuser.anyone_with(DEFAULT_ADMIN_PASSWORD):
             return ["a superuser still has the default password; change it, then start again"]
+    except SchemaNotCurrent:
+        return _first_superuser_faults(settings)
     except Unavailable:
         return []
-    except DBAPIError:  # no tables yet
-        return _first_superuser_faults(settings)
     finally:
         hasher.close()
         await database.dispose()

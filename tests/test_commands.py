@@ -177,6 +177,18 @@ async def test_wild_cors_is_refused_everywhere(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("command", [["seed"], ["list-users"], ["cleanup-tokens"]])
+def test_database_without_tables_is_told_in_one_line(
+    program: Program, backend: Backend, command: list[str]
+) -> None:
+    program = program.but(DATABASE_URL=backend.empty_database(), SECRET_KEY=STRONG)
+    done = program.run(*command)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == ["error: The schema is not current; run `python -m app init-db`."]
+    program.must("init-db")
+    program.must(*command)
+
+
 def test_serve_says_that_its_port_is_taken(tmp_path: Path) -> None:
     program = Program(copy_project(tmp_path / "p"), GOOD_PRODUCTION)
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -217,6 +217,14 @@ class Unavailable(AppError):
         self.headers["Retry-After"] = str(max(1, retry_after_seconds))
 
 
+class SchemaNotCurrent(Unavailable):
+    """The database lacks tables or columns of this program: it waits to be migrated."""
+
+    def __init__(self) -> None:
+        """Always the same sentence."""
+        super().__init__("The schema is not current; run `python -m app init-db`.", retry_after_seconds=5)
+
+
 def _leaves(cls: type[AppError]) -> Iterator[type[AppError]]:
     for child in cls.__subclasses__():
         yield child
@@ -225,7 +233,10 @@ def _leaves(cls: type[AppError]) -> Iterator[type[AppError]]:
 
 def catalog() -> list[type[AppError]]:
     """Every problem the API can answer, ordered by status and code; modules' own classes included once loaded."""
-    return sorted({c.code: c for c in _leaves(AppError)}.values(), key=lambda c: (c.status, c.code))
+    by_code: dict[str, type[AppError]] = {}
+    for leaf in _leaves(AppError):
+        by_code.setdefault(leaf.code, leaf)  # a class that only says more of another one shares its code
+    return sorted(by_code.values(), key=lambda c: (c.status, c.code))
 
 
 def by_status(status: int) -> type[AppError]:

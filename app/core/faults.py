@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
 
 from app.core.entity import metadata
-from app.core.errors import AppError, Conflict, FieldError, InUse, Invalid, Unavailable
+from app.core.errors import AppError, Conflict, FieldError, InUse, Invalid, SchemaNotCurrent, Unavailable
 
 # Classes of SQLSTATE (PostgreSQL manual, appendix A): connection, resources, operator, system.
 _DOWN = ("08", "53", "57", "58")
@@ -24,6 +24,8 @@ _ENDED = ("57P01", "57P02", "57P03")
 _LOST_RACE = ("40001", "40P01", "55P03")
 _UNIQUE, _FOREIGN_KEY = "23505", "23503"
 _BAD_VALUE = ("22", "23")
+_NOT_MIGRATED = ("42P01", "42703")  # undefined table, undefined column
+_SQLITE_NOT_MIGRATED = re.compile(r"no such (table|column)")
 _SQLITE_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT}
 _SQLITE_DOWN = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 _SQLITE_UNIQUE_EXPRESSION = re.compile(r"UNIQUE constraint failed: index '(.+)'")
@@ -80,7 +82,10 @@ translated = _Translation()
 
 def means_lost_connection(error: BaseException) -> bool:
     """Whether the connection that raised this can't be used again."""
-    state = getattr(_unwrapped(error)[0], "sqlstate", None)
+    cause = _unwrapped(error)[0]
+    if isinstance(cause, sqlite3.Error):
+        return False  # a file on disk is not lost by a statement that failed
+    state = getattr(cause, "sqlstate", None)
     return not isinstance(state, str) or state.startswith(("08", "57"))
 
 
@@ -118,7 +123,7 @@ def _of_postgres(state: str, constraint: str | None, statement: str) -> AppError
         return _reference(statement)
     if state.startswith(_BAD_VALUE):
         return Invalid("A value is out of the range that can be stored.")
-    return None
+    return SchemaNotCurrent() if state in _NOT_MIGRATED else None
 
 
 def _of_sqlite(error: sqlite3.Error, statement: str) -> AppError | None:
@@ -135,7 +140,7 @@ def _of_sqlite(error: sqlite3.Error, statement: str) -> AppError | None:
         return _reference(statement)
     if isinstance(error, (sqlite3.IntegrityError, sqlite3.DataError)):
         return Invalid("A value is out of the range that can be stored.")
-    return None
+    return SchemaNotCurrent() if _SQLITE_NOT_MIGRATED.search(text) else None
 
 
 def _reference(statement: str) -> AppError:

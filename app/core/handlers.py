@@ -56,6 +56,7 @@ def install(app: FastAPI) -> None:
 
     async def on_app_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, AppError)  # noqa: S101  registered for it
+        _tell_operators(error)
         return problem_response(error, request.url.path)
 
     async def on_validation(request: Request, error: Exception) -> Response:
@@ -77,9 +78,15 @@ def unexpected(error: Exception) -> AppError:
     if problem is None:
         logger("server").error("request.failed", exc_info=error)
         return AppError("The request failed. The request id finds it in the logs.")
-    if problem.status >= 500:  # noqa: PLR2004
-        logger("server").warning("request.unavailable", error=type(error).__name__)
+    _tell_operators(problem, error)
     return problem
+
+
+def _tell_operators(problem: AppError, cause: BaseException | None = None) -> None:
+    """A line in the server's log for what is not the client's doing; the cause by its name, never its values."""
+    if problem.status >= 500:  # noqa: PLR2004
+        why = type(cause or problem.__cause__).__name__
+        logger("server").warning("request.unavailable", reason=problem.detail, cause=why)
 
 
 def _of_framework(app: FastAPI, request: Request, error: HTTPException) -> AppError:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.core.database import SQLITE_READERS
 from app.core.entity import table_of
-from app.core.errors import AppError, Conflict, InUse, Invalid, Unavailable
+from app.core.errors import AppError, Conflict, InUse, Invalid, SchemaNotCurrent, Unavailable
 from app.core.faults import translate
 from app.core.query import Query
 from app.core.transaction import UnitOfWork
@@ -105,10 +105,20 @@ async def test_value_out_of_range_is_invalid(app: RunningApp) -> None:
     assert "roles" not in problem.detail
 
 
+@pytest.mark.parametrize("statement", ["SELECT 1 FROM nowhere", "SELECT nothing FROM roles"])
+async def test_missing_tables_and_columns_wait_for_a_migration(app: RunningApp, statement: str) -> None:
+    async with app.platform.database.writer.connect() as connection:
+        with pytest.raises(Exception, match=r".") as caught:
+            await connection.execute(text(statement))
+    problem = translate(caught.value)
+    assert isinstance(problem, SchemaNotCurrent)
+    assert (problem.status, problem.code, problem.headers["Retry-After"]) == (503, "unavailable", "5")
+
+
 async def test_faults_of_the_program_are_not_the_clients(app: RunningApp) -> None:
     async with app.platform.database.writer.connect() as connection:
         with pytest.raises(Exception, match=r".") as caught:
-            await connection.execute(text("SELECT nonsense FROM nowhere"))
+            await connection.execute(text("SELECT FROM WHERE"))
     assert translate(caught.value) is None
     assert translate(ValueError("x")) is None
     assert isinstance(translate(TimeoutError()), Unavailable)

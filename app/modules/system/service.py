@@ -13,7 +13,7 @@ from app.core.cache import MemoryCache
 from app.core.clock import now
 from app.core.config import Settings
 from app.core.entity import table_of
-from app.core.errors import NotFound, Unavailable
+from app.core.errors import NotFound, SchemaNotCurrent, Unavailable
 from app.core.module import Module, Resource
 from app.core.platform import Platform
 from app.modules.system.models import State, worst
@@ -60,7 +60,7 @@ class SystemService:
     async def require_schema(self) -> None:
         """Raises Unavailable unless the schema is this program's, or a later one's."""
         if await self.repository.migrations() is not State.OK:
-            raise Unavailable("the schema is not current; run `python -m app init-db`")
+            raise SchemaNotCurrent
 
     def require_metrics(self, *, is_local: bool) -> None:
         """Raises NotFound where metrics are off, or for a request from beyond the local network."""
