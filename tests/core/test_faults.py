@@ -105,7 +105,7 @@ async def test_value_out_of_range_is_invalid(app: RunningApp) -> None:
     assert "roles" not in problem.detail
 
 
-@pytest.mark.parametrize("statement", ["SELECT 1 FROM nowhere", "SELECT nothing FROM roles"])
+@pytest.mark.parametrize("statement", ["SELECT 1 FROM nowhere", "SELECT nonsense FROM roles"])
 async def test_missing_tables_and_columns_wait_for_a_migration(app: RunningApp, statement: str) -> None:
     async with app.platform.database.writer.connect() as connection:
         with pytest.raises(Exception, match=r".") as caught:
