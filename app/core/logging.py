@@ -136,6 +136,8 @@ def _identify(_logger: object, _method: str, event: Event) -> Event:
         event.setdefault("request_id", context.request_id)
     if context.actor_id is not None:
         event.setdefault("actor_id", str(context.actor_id))
+    if context.client_ip is not None:
+        event.setdefault("client_ip", context.client_ip)
     return event
 
 
