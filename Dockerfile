@@ -25,7 +25,7 @@ FROM ${PYTHON_IMAGE} AS runtime
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Tessera" \
-      org.opencontainers.image.description="Modular-monolith FastAPI backend with identity, privileges and audit" \
+      org.opencontainers.image.description="Modular-monolith FastAPI backend with identity and fine-grained privileges" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"

@@ -133,7 +133,8 @@ GOOD = {name.lower(): value for name, value in GOOD_PRODUCTION.items()}
 
 
 async def wrong(database: Path, **changes: str) -> list[str]:
-    settings = settings_for(f"sqlite+aiosqlite:///{database}", "", **{**GOOD, **changes})
+    cache_url = changes.pop("cache_url", "")
+    settings = settings_for(f"sqlite+aiosqlite:///{database}", cache_url, **{**GOOD, **changes})
     return await violations(settings)
 
 
@@ -152,6 +153,7 @@ async def wrong(database: Path, **changes: str) -> list[str]:
         ({"database_fallback": "sqlite"}, "DATABASE_FALLBACK"),
         ({"admin_password": DEFAULT_ADMIN_PASSWORD}, "ADMIN_PASSWORD"),
         ({"admin_password": "password"}, "ADMIN_PASSWORD"),
+        ({"cache_url": "redis://cache.example:6379/0"}, "CACHE_URL"),
         ({"environment": "staging", "allowed_hosts": "*"}, "ALLOWED_HOSTS"),
         ({"environment": "Development", "allowed_hosts": "*"}, "ALLOWED_HOSTS"),
     ],
@@ -164,6 +166,8 @@ async def test_each_violation_alone_is_one_line(tmp_path: Path, changes: dict[st
 
 async def test_good_production_has_no_violation(tmp_path: Path) -> None:
     assert await wrong(tmp_path / "none.db") == []
+    for url in ("redis://127.0.0.1:6379/0", "redis://:secret@cache.example:6379/0", "unix:///run/redis.sock"):
+        assert await wrong(tmp_path / "none.db", cache_url=url) == []
     assert (
         await wrong(tmp_path / "none.db", environment="development", allowed_hosts="*", secret_key="") == []
     )

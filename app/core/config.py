@@ -4,6 +4,7 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,6 +15,7 @@ from app.core.keys import Keyring, development_secret, weakness
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_ADMIN_PASSWORD = "ChangeMe123!"  # noqa: S105  refused in production
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 DRIVERS = {"sqlite+aiosqlite", "postgresql+asyncpg"}
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
@@ -180,6 +182,8 @@ class Settings(BaseSettings):
             found.append("DATABASE_URL is SQLite; set ALLOW_SQLITE_IN_PRODUCTION=true if that is meant")
         if self.database_fallback:
             found.append("DATABASE_FALLBACK is for development only")
+        if self._cache_is_open():
+            found.append("CACHE_URL has no password, and is not on this machine")
         return found + self.cors_faults()
 
     def cors_faults(self) -> list[str]:
@@ -187,6 +191,11 @@ class Settings(BaseSettings):
         return ["CORS_ORIGINS must list origins; * together with credentials is refused"] * (
             "*" in self.cors_origins
         )
+
+    def _cache_is_open(self) -> bool:
+        """Whether anybody on the network could read and write the cache."""
+        url = urlsplit(self.cache_url)
+        return url.scheme in {"redis", "rediss"} and not url.password and url.hostname not in _THIS_MACHINE
 
     def _secret_faults(self) -> list[tuple[str, str]]:
         if not self.secret_key:
