@@ -18,6 +18,7 @@ from app.core.config import RefusedStart, load_settings
 from app.core.context import acting_as
 from app.core.database import private_file
 from app.core.entity import metadata
+from app.core.portable import make_portable
 from app.registry import discover
 
 _LOCK = 7_305_441_102_559_841_877  # any number that is ours: one migration at a time
@@ -63,6 +64,7 @@ def _configure(**options: Any) -> None:
         compare_type=_compare_type,
         render_as_batch=True,  # a revision made on either database has to run on both
         transaction_per_migration=False,
+        process_revision_directives=make_portable,
         **options,
     )
 

@@ -1,0 +1,70 @@
+"""Makes the way back in generated revisions run on both databases.
+
+What a revision drops is only known from the database it was generated on: columns come back with that database's
+own types, indexes with its own options. Here they get the types that models have.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from alembic.operations.ops import (
+    AddColumnOp,
+    CreateIndexOp,
+    CreateTableOp,
+    MigrateOperation,
+    MigrationScript,
+    OpContainer,
+)
+from sqlalchemy import CHAR, JSON, UUID, Column, DateTime, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import TypeEngine
+
+from app.core.entity import Key
+
+_UUID_DIGITS = 32
+_WHERE = ("sqlite_where", "postgresql_where")
+
+
+def make_portable(_context: object, _revision: object, directives: Iterable[Any]) -> None:
+    """Alembic's hook `process_revision_directives`: rewrites the downgrade in place."""
+    for script in directives:
+        if isinstance(script, MigrationScript) and script.downgrade_ops is not None:
+            for operation in _flat(script.downgrade_ops):
+                _rewrite(operation)
+
+
+def _flat(container: OpContainer) -> Iterator[MigrateOperation]:
+    for operation in container.ops:
+        if isinstance(operation, OpContainer):
+            yield from _flat(operation)
+        else:
+            yield operation
+
+
+def _rewrite(operation: MigrateOperation) -> None:
+    if isinstance(operation, CreateTableOp):
+        columns = [item for item in operation.columns if isinstance(item, Column)]
+        for column in columns:
+            column.type = portable_type(column)
+        if any(column.name == "pk" for column in columns):
+            operation.kw["sqlite_autoincrement"] = True  # keys of deleted rows are not given out again
+    elif isinstance(operation, AddColumnOp):
+        operation.column.type = portable_type(operation.column)
+    elif isinstance(operation, CreateIndexOp):
+        condition = next((operation.kw[name] for name in _WHERE if operation.kw.get(name) is not None), None)
+        if condition is not None:
+            operation.kw.update(dict.fromkeys(_WHERE, condition))
+
+
+def portable_type(column: Column[Any]) -> TypeEngine[Any]:
+    """The type that a model would give the column; its own where every database has it."""
+    kind = column.type
+    if column.name == "pk" or column.name.endswith("_pk"):
+        return Key
+    if isinstance(kind, (Uuid, UUID)) or (isinstance(kind, CHAR) and kind.length == _UUID_DIGITS):
+        return Uuid()
+    if isinstance(kind, DateTime):
+        return DateTime(timezone=True)
+    if isinstance(kind, JSON):
+        return JSON().with_variant(JSONB(), "postgresql")
+    return kind

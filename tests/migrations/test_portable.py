@@ -1,0 +1,66 @@
+from typing import Any
+
+import pytest
+from alembic.operations.ops import (
+    AddColumnOp,
+    CreateIndexOp,
+    CreateTableOp,
+    DowngradeOps,
+    MigrationScript,
+    ModifyTableOps,
+    UpgradeOps,
+)
+from sqlalchemy import CHAR, DATETIME, TIMESTAMP, UUID, VARCHAR, Column, Integer, text
+from sqlalchemy.dialects.postgresql import JSONB, asyncpg
+from sqlalchemy.dialects.sqlite import aiosqlite
+from sqlalchemy.engine.interfaces import Dialect
+from sqlalchemy.types import TypeEngine
+
+from app.core.portable import make_portable, portable_type
+
+
+def dialects() -> dict[str, Dialect]:
+    kinds: Any = (aiosqlite.dialect, asyncpg.dialect)  # classes without annotations
+    return {kind.name: kind() for kind in kinds}
+
+
+@pytest.mark.parametrize("dialect", dialects().values(), ids=dialects())
+@pytest.mark.parametrize(
+    ("name", "reflected", "expected"),
+    [
+        ("id", CHAR(32), {"sqlite": "CHAR(32)", "postgresql": "UUID"}),
+        ("id", UUID(), {"sqlite": "CHAR(32)", "postgresql": "UUID"}),
+        ("pk", Integer(), {"sqlite": "INTEGER", "postgresql": "BIGINT"}),
+        ("owner_pk", Integer(), {"sqlite": "INTEGER", "postgresql": "BIGINT"}),
+        ("at", DATETIME(), {"sqlite": "DATETIME", "postgresql": "TIMESTAMP WITH TIME ZONE"}),
+        (
+            "at",
+            TIMESTAMP(timezone=True),
+            {"sqlite": "DATETIME", "postgresql": "TIMESTAMP WITH TIME ZONE"},
+        ),
+        ("data", JSONB(), {"sqlite": "JSON", "postgresql": "JSONB"}),
+        ("code", CHAR(3), {"sqlite": "CHAR(3)", "postgresql": "CHAR(3)"}),
+        ("title", VARCHAR(200), {"sqlite": "VARCHAR(200)", "postgresql": "VARCHAR(200)"}),
+        ("count", Integer(), {"sqlite": "INTEGER", "postgresql": "INTEGER"}),
+    ],
+)
+def test_reflected_types_become_those_of_models(
+    name: str, reflected: TypeEngine[object], expected: dict[str, str], dialect: Dialect
+) -> None:
+    made = portable_type(Column(name, reflected))
+    assert made.compile(dialect=dialect) == expected[dialect.name]
+
+
+def test_the_way_back_is_rewritten_wherever_it_stands() -> None:
+    table = CreateTableOp("figments", [Column("pk", Integer()), Column("at", DATETIME())])
+    added = AddColumnOp("figments", Column("seen_at", DATETIME()))
+    partial = CreateIndexOp("ix", "figments", ["at"], sqlite_where=text("deleted_at IS NULL"))
+    whole = CreateIndexOp("iy", "figments", ["at"])
+    down = DowngradeOps([table, ModifyTableOps("figments", [added, partial, whole])])
+    make_portable(None, None, [MigrationScript("0002", UpgradeOps([]), down)])
+    assert table.kw["sqlite_autoincrement"] is True
+    for column in (table.columns[1], added.column):
+        assert isinstance(column, Column)
+        assert column.type.compile(dialect=dialects()["postgresql"]) == "TIMESTAMP WITH TIME ZONE"
+    assert str(partial.kw["postgresql_where"]) == "deleted_at IS NULL"
+    assert "postgresql_where" not in whole.kw
