@@ -18,7 +18,13 @@ from tests.conftest import FULL, SECRET
 from tests.program import Program, copy_project
 
 REMOVABLE = removable_modules(read_sources())
-SHORT = ("tests/architecture", "tests/modules/users", "tests/test_guard_matrix.py", "tests/test_snapshots.py")
+SHORT = (
+    "tests/architecture",
+    "tests/migrations",
+    "tests/modules/users",
+    "tests/test_guard_matrix.py",
+    "tests/test_snapshots.py",
+)
 
 
 def tables_of(module: str) -> set[str]:

@@ -15,7 +15,7 @@ from alembic.operations.ops import (
     MigrationScript,
     OpContainer,
 )
-from sqlalchemy import CHAR, JSON, UUID, Column, DateTime, Uuid
+from sqlalchemy import CHAR, JSON, UUID, Column, DateTime, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.types import TypeEngine
 
@@ -53,7 +53,9 @@ def _rewrite(operation: MigrateOperation) -> None:
     elif isinstance(operation, CreateIndexOp):
         condition = next((operation.kw[name] for name in _WHERE if operation.kw.get(name) is not None), None)
         if condition is not None:
-            operation.kw.update(dict.fromkeys(_WHERE, condition))
+            # PostgreSQL's comes as a plain string, which only that dialect reads.
+            clause = text(condition) if isinstance(condition, str) else condition
+            operation.kw.update(dict.fromkeys(_WHERE, clause))
 
 
 def portable_type(column: Column[Any]) -> TypeEngine[Any]:

@@ -64,3 +64,11 @@ def test_the_way_back_is_rewritten_wherever_it_stands() -> None:
         assert column.type.compile(dialect=dialects()["postgresql"]) == "TIMESTAMP WITH TIME ZONE"
     assert str(partial.kw["postgresql_where"]) == "deleted_at IS NULL"
     assert "postgresql_where" not in whole.kw
+
+
+def test_a_condition_that_came_as_a_string_is_a_clause_on_both() -> None:
+    index = CreateIndexOp("ix", "figments", ["at"], postgresql_where="(deleted_at IS NULL)")
+    make_portable(None, None, [MigrationScript("0002", UpgradeOps([]), DowngradeOps([index]))])
+    assert {str(type(index.kw[name]).__name__) for name in ("sqlite_where", "postgresql_where")} == {
+        "TextClause"
+    }
