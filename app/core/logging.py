@@ -1,7 +1,8 @@
 """Logs: the console, `server.log` (life cycle and faults) and `activity.log` (what people did), as JSON lines.
 
 Each line is rendered once and written by one `write` to a file opened for appending, so that lines of several
-workers never mix. A log that can't be written never fails a request: it is counted, and told by `/health`.
+workers never mix. A log that can't be written never fails a request; once it can again,
+it says how many lines are missing.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from app.core.context import current
 
 _LEVELS = {"DEBUG": logging.DEBUG, "INFO": logging.INFO, "WARNING": logging.WARNING, "ERROR": logging.ERROR}
 _REOPEN_SECONDS = 1.0
+_LOST = b'{"level":"warning","event":"log.lines_lost","lines":%d}\n'
 _MODE = 0o640
 _SECRET_WORDS = ("password", "token", "secret", "authorization", "api_key", "cookie")
 _NOISY = ("uvicorn.access", "asyncio", "aiosqlite", "watchfiles", "alembic.runtime.plugins")
@@ -38,17 +40,19 @@ class LineFile:
         self._descriptor: int | None = None
         self._checked = 0.0
         self._torn = False
-        self.lost = 0
+        self._lost = 0
 
     def write(self, line: bytes) -> None:
-        """Writes one line; never raises. A line cut off by a full disk is closed before the next one."""
+        """Writes one line; never raises. Says how many were lost before, once there is room again."""
         try:
             descriptor = self._open()
-            data = (b"\n" if self._torn else b"") + line + b"\n"
+            told = _LOST % self._lost if self._lost else b""
+            # A line cut off by a full disk is closed before the next one.
+            data = (b"\n" if self._torn else b"") + told + line + b"\n"
             self._torn = os.write(descriptor, data) != len(data)
-            self.lost += self._torn
+            self._lost = self._lost + 1 if self._torn else 0
         except OSError:
-            self.lost += 1
+            self._lost += 1
             self.close()
 
     def _open(self) -> int:
@@ -200,8 +204,3 @@ def configure(*, level: str, json_console: bool, folder: Path | None) -> None:
 
 def _console(render: structlog.dev.ConsoleRenderer) -> Callable[[Event], str]:
     return lambda event: str(render(None, "", event))
-
-
-def lost_lines() -> int:
-    """How many lines could not be written since the start of this process."""
-    return sum(channel.file.lost for channel in CHANNELS.values() if channel.file is not None)
