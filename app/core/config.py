@@ -16,6 +16,7 @@ from app.core.keys import Keyring, development_secret, weakness
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_ADMIN_PASSWORD = "ChangeMe123!"  # noqa: S105  refused in production
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+_PRODUCTION_REGISTER_LIMIT = "20/minute"
 DRIVERS = {"sqlite+aiosqlite", "postgresql+asyncpg"}
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
@@ -56,15 +57,23 @@ class Settings(BaseSettings):
     admin_email: str = "admin@example.com"
     admin_password: str = Field(default=DEFAULT_ADMIN_PASSWORD, repr=False)
     registration: Literal["open", "closed"] = "open"
+    register_limit: str | None = None
     access_token_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_days: int = Field(default=30, ge=1, le=365)
     refresh_grace_seconds: int = Field(default=10, ge=0, le=60)
     password_min_length: int = Field(default=15, ge=8, le=128)
+    login_max_failures: int = Field(default=10, ge=1, le=100)
+    login_max_failures_per_address: int = Field(default=100, ge=1, le=100_000)
+    login_window_minutes: int = Field(default=15, ge=1, le=24 * 60)
     cors_origins: CommaList = ()
     allowed_hosts: CommaList = ("*",)
     trusted_proxies: CommaList = ()
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
+    rate_limit: str = ""
     list_count_limit: int = Field(default=10_000, ge=100, le=10_000_000)
+    public_base_url: str = ""
+    smtp_url: str = Field(default="", repr=False)
+    mail_from: str = ""
     docs_enabled: bool | None = None
     metrics_enabled: bool | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -118,6 +127,34 @@ class Settings(BaseSettings):
             raise ValueError("must be empty or a redis://, rediss:// or unix:// URL")
         return value
 
+    @field_validator("register_limit", "rate_limit")
+    @classmethod
+    def _rate(cls, value: str | None) -> str | None:
+        from limits import parse  # noqa: PLC0415  start-up only
+
+        if value:
+            try:
+                parse(value)
+            except ValueError:
+                raise ValueError("must be empty or a rate, such as 100/minute") from None
+        return value
+
+    @field_validator("public_base_url")
+    @classmethod
+    def _base(cls, value: str) -> str:
+        url = urlsplit(value)
+        if value and (url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment):
+            raise ValueError("must be empty or an address, such as https://api.example.com")
+        return value.rstrip("/")
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _smtp(cls, value: str) -> str:
+        url = urlsplit(value)
+        if value and (url.scheme not in {"smtp", "smtps"} or not url.hostname):
+            raise ValueError("must be empty or a smtp:// or smtps:// URL")
+        return value
+
     @field_validator("admin_email")
     @classmethod
     def _address(cls, value: str) -> str:
@@ -135,6 +172,18 @@ class Settings(BaseSettings):
     def is_production(self) -> bool:
         """True unless the environment is named development or test."""
         return self.environment is Environment.PRODUCTION
+
+    @property
+    def registration_rate(self) -> str:
+        """Registrations and forgot-requests of one address: as set, else bounded in production only."""
+        if self.register_limit is None:
+            return _PRODUCTION_REGISTER_LIMIT if self.is_production else ""
+        return self.register_limit
+
+    @property
+    def base_url(self) -> str:
+        """The address that links in mails begin with; without a slash at its end."""
+        return self.public_base_url or "http://localhost:8000"
 
     @property
     def docs(self) -> bool:
@@ -184,6 +233,12 @@ class Settings(BaseSettings):
             found.append("DATABASE_FALLBACK is for development only")
         if self._cache_is_open():
             found.append("CACHE_URL has no password, and is not on this machine")
+        if self.smtp_url:
+            found += [
+                f"{name} is not set, and SMTP_URL is: mails need it"
+                for name, value in (("PUBLIC_BASE_URL", self.public_base_url), ("MAIL_FROM", self.mail_from))
+                if not value
+            ]
         return found + self.cors_faults()
 
     def cors_faults(self) -> list[str]:

@@ -3,6 +3,7 @@
 A module adds its own leaves by subclassing; `code` is part of the API (RFC 9457 problem details).
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, TypedDict
 
@@ -93,6 +94,12 @@ class TokenRevoked(TokenInvalid):
     code, title = "token_revoked", "Token revoked"
 
 
+class ApiKeyInvalid(TokenInvalid):
+    """The API key is unknown, revoked or expired, or its owner is blocked or deleted."""
+
+    code, title = "api_key_invalid", "API key invalid"
+
+
 class TokenReused(TokenInvalid):
     """A spent refresh token was presented again. Its whole session has been ended."""
 
@@ -113,6 +120,12 @@ class Forbidden(AppError):
                 "WWW-Authenticate": f'Bearer realm="api", error="insufficient_scope", scope="{required}"'
             }
         super().__init__(detail, **kwargs)
+
+
+class PasswordChangeRequired(Forbidden):
+    """An administrator has set the password: until it is changed, nothing but that and logout is allowed."""
+
+    code, title = "password_change_required", "Password change required"
 
 
 class AccountBlocked(Forbidden):
@@ -200,10 +213,21 @@ class WeakPassword(Invalid):
     code, title = "weak_password", "Weak password"
 
 
+class CompromisedPassword(Invalid):
+    """The password is in the list of common and breached passwords."""
+
+    code, title = "compromised_password", "Compromised password"
+
+
 class RateLimited(AppError):
     """Too many requests; `Retry-After` says how many seconds to wait."""
 
     status, code, title = 429, "rate_limited", "Rate limited"
+
+    def __init__(self, detail: str | None = None, *, retry_after_seconds: float = 1, **kwargs: Any) -> None:
+        """Rounded up to whole seconds, so that who waits that long is let in."""
+        super().__init__(detail, **kwargs)
+        self.headers["Retry-After"] = str(max(1, math.ceil(retry_after_seconds)))
 
 
 class Unavailable(AppError):
