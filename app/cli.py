@@ -154,12 +154,12 @@ def cleanup_tokens(
     keep_days: Annotated[int, typer.Option(help="Keep what died less than so many days ago.", min=0)] = 7,
     as_json: AsJson = False,
 ) -> None:
-    """Removes sessions and refresh tokens that can't be used any more."""
+    """Removes sessions, refresh tokens, reset links and counts of failures that play no part any more."""
     from app.commands import clean_up_tokens
 
-    tokens, sessions = _run(clean_up_tokens(_settings(), keep_days))
-    counts = {"refresh_tokens": tokens, "sessions": sessions}
-    typer.echo(json.dumps(counts) if as_json else f"Removed {tokens} refresh tokens and {sessions} sessions.")
+    counts = _run(clean_up_tokens(_settings(), keep_days))
+    told = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    typer.echo(json.dumps(counts) if as_json else f"Removed {told}.")
 
 
 @cli.command()
@@ -173,7 +173,7 @@ def routes(as_json: AsJson = False) -> None:
         return
     width = max(len(row.path) for row in rows)
     for row in rows:
-        typer.echo(f"{row.method:7}{row.path:{width}}  {row.access}")
+        typer.echo(f"{row.method:7}{row.path:{width}}  {row.access}  {row.note}".rstrip())
 
 
 @cli.command()

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi.routing import iter_route_contexts
 
-from app.auth.dependencies import AnyGuard, OwnerOr, PermissionChecker, Public
+from app.auth.dependencies import AnyGuard, Guard, OwnerOr, PermissionChecker, Public
 from app.auth.passwords import PasswordHasher
 from app.composition import open_database, opened
 from app.core.config import Environment, Settings, load_settings
@@ -44,10 +44,7 @@ async def create_account(
         raise Invalid(f"The e-mail address {error}.") from None
     async with opened(settings) as (platform, kernel):
         uow = UnitOfWork(platform.database)
-        role_service = RoleService(uow, platform.catalog)
-        accounts = AccountService(
-            uow, role_service, kernel.sessions(uow), kernel.hasher, settings.password_min_length
-        )
+        accounts = AccountService(uow, RoleService(uow, platform.catalog), kernel)
         with acting_as("cli", origin="cli"):
             return await accounts.create_with_roles(address, password, full_name, roles)
 
@@ -56,15 +53,12 @@ async def find_accounts(settings: Settings, limit: int, q: str | None) -> Page[U
     """The newest accounts, or those that fit."""
     async with opened(settings) as (platform, kernel):
         uow = UnitOfWork(platform.database)
-        roles = RoleService(uow, platform.catalog)
-        accounts = AccountService(
-            uow, roles, kernel.sessions(uow), kernel.hasher, settings.password_min_length
-        )
+        accounts = AccountService(uow, RoleService(uow, platform.catalog), kernel)
         return (await accounts.page(UserQuery(per_page=limit, q=q))).to_page()
 
 
-async def clean_up_tokens(settings: Settings, keep_days: int) -> tuple[int, int]:
-    """Removes dead tokens and sessions; returns how many of each."""
+async def clean_up_tokens(settings: Settings, keep_days: int) -> dict[str, int]:
+    """Removes what can't be used any more; returns how many rows of each table."""
     async with opened(settings) as (platform, kernel):
         service = SessionService(UnitOfWork(platform.database), kernel.tokens, settings)
         with acting_as("cli", origin="cli"):
@@ -104,12 +98,16 @@ def _rows() -> Iterator[RouteRow]:
 def _access(guard: AnyGuard) -> tuple[str, str]:
     if isinstance(guard, Public):
         return "public", guard.reason
+    return _asked(guard), "no API key" if guard.in_person else ""
+
+
+def _asked(guard: Guard) -> str:
     if isinstance(guard, PermissionChecker):
         flags = "".join(f" | {flag}: {privilege}" for flag, privilege in guard.instead.items())
-        return guard.privilege + flags, ""
+        return guard.privilege + flags
     if isinstance(guard, OwnerOr):
-        return f"owner or {' | '.join(guard.privileges)}", ""
-    return "authenticated", ""
+        return f"owner or {' | '.join(guard.privileges)}"
+    return "authenticated"
 
 
 def openapi_document() -> dict[str, Any]:

@@ -3,25 +3,37 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.engine import URL
 
 from app.auth.passwords import PasswordHasher
 from app.auth.ports import Grants, Kernel, Sessions
 from app.auth.tokens import AccessTokens
+from app.auth.turnstile import Turnstile
 from app.core.cache import open_cache
 from app.core.config import Environment, Settings
 from app.core.database import Database, ListRules
+from app.core.job import Job
 from app.core.keys import Keyring, Signer
+from app.core.mail import open_mailer
 from app.core.module import Catalog
 from app.core.platform import Platform
+from app.core.rate_limit import RateLimiter
 from app.core.transaction import UnitOfWork
+from app.core.versioned import VersionedCache
 from app.modules.auth.service_principals import PrincipalService
+from app.modules.auth.service_resets import ResetMails
 from app.modules.auth.service_sessions import SessionService
+from app.modules.auth.service_throttle import ThrottleService
 from app.modules.roles.service import RoleService
 from app.modules.roles.service_seeding import RoleSeeding
+from app.modules.users.service_accounts import AccountService
 from app.modules.users.service_seeding import SuperuserSeeding
 from app.registry import discover
+
+_MAIL_SECONDS = 15.0
+_PROFILE_SECONDS = 300
 
 
 def open_database(settings: Settings, keyring: Keyring, url: URL | None = None) -> Database:
@@ -42,9 +54,10 @@ def open_platform(settings: Settings, catalog: Catalog, url: URL | None = None) 
 
 
 def assemble_kernel(platform: Platform) -> Kernel:
-    """The security kernel with its ports filled in by modules."""
+    """The security kernel with its ports filled in by modules. Starts nothing."""
     settings, catalog = platform.settings, platform.catalog
-    tokens = AccessTokens(settings.keyring, settings.access_token_minutes)
+    tokens, turnstile = AccessTokens(settings.keyring, settings.access_token_minutes), Turnstile()
+    signer = Signer(settings.keyring.keys("cache")[0])
 
     def sessions(uow: UnitOfWork) -> Sessions:
         return SessionService(uow, tokens, settings)
@@ -52,9 +65,30 @@ def assemble_kernel(platform: Platform) -> Kernel:
     def grants(uow: UnitOfWork) -> Grants:
         return RoleService(uow, catalog)
 
-    signer = Signer(settings.keyring.keys("cache")[0])
-    authenticator = PrincipalService(platform.database, platform.cache, signer, tokens, catalog)
-    return Kernel(PasswordHasher(), tokens, authenticator, sessions, grants)
+    def attempts(uow: UnitOfWork) -> ThrottleService:
+        return ThrottleService(uow, settings, turnstile)
+
+    async def mail_resets() -> bool:
+        if kernel.mailer is None:
+            return False
+        uow = UnitOfWork(platform.database)
+        accounts = AccountService(uow, RoleService(uow, catalog), kernel)
+        return await ResetMails(uow, accounts, attempts(uow), kernel.mailer, settings.base_url).send_next()
+
+    kernel = Kernel(
+        hasher=PasswordHasher(),
+        password_min_length=settings.password_min_length,
+        tokens=tokens,
+        authenticator=PrincipalService(platform.database, platform.cache, signer, tokens, catalog),
+        sessions=sessions,
+        grants=grants,
+        attempts=attempts,
+        mailer=open_mailer(settings),
+        reset_mails=Job("reset mails", mail_resets, _MAIL_SECONDS),
+        limiter=RateLimiter(settings.rate_limit, settings.cache_url) if settings.rate_limit else None,
+        profiles=VersionedCache(platform.cache, signer, dict[str, Any], ttl_seconds=_PROFILE_SECONDS),
+    )
+    return kernel
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,5 +119,7 @@ async def opened(settings: Settings) -> AsyncIterator[tuple[Platform, Kernel]]:
 async def close(platform: Platform, kernel: Kernel) -> None:
     """Ends threads and connections."""
     kernel.hasher.close()
+    if kernel.limiter is not None:
+        await kernel.limiter.close()
     await platform.cache.close()
     await platform.database.dispose()

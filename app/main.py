@@ -20,6 +20,7 @@ from app.core.middleware.body_limit import BodyLimitMiddleware
 from app.core.middleware.cors import CorsMiddleware
 from app.core.middleware.faults import FaultsMiddleware
 from app.core.middleware.head import HeadMiddleware
+from app.core.middleware.rate_limit import RateLimitMiddleware
 from app.core.middleware.request_id import RequestIdMiddleware
 from app.core.middleware.request_log import RequestLogMiddleware
 from app.core.middleware.security_headers import SecurityHeadersMiddleware
@@ -93,6 +94,8 @@ def _pages(app: FastAPI) -> set[str]:
 def _add_middleware(app: FastAPI, settings: Settings) -> None:
     """The last one added is the outermost."""
     app.add_middleware(FaultsMiddleware)
+    if settings.rate_limit:
+        app.add_middleware(RateLimitMiddleware)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     app.add_middleware(AllowedHostsMiddleware, hosts=settings.allowed_hosts)
@@ -103,7 +106,10 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
             allow_credentials=True,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID", "If-Match"],
-            expose_headers=["X-Request-ID", "Link", "Location", "Retry-After"],
+            expose_headers=[
+                *("X-Request-ID", "Link", "Location", "Retry-After"),
+                *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
+            ],
         )
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestLogMiddleware)
@@ -120,6 +126,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     app.state.platform, app.state.kernel = platform, kernel
     startup = Startup(platform, kernel.hasher)
     await startup.run()
+    kernel.reset_mails.start()
     # What lives now lives as long as the process: keeping it out of the collector's sight saves a third.
     gc.collect()
     gc.freeze()
@@ -128,6 +135,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         platform.ready = False
+        await kernel.reset_mails.stop()
         await startup.stop()
         await close(platform, kernel)
         CHANNELS["activity"].flush()

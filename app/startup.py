@@ -12,7 +12,7 @@ from app.composition import open_database, seeding
 from app.core.config import DEFAULT_ADMIN_PASSWORD, ROOT, Environment, RefusedStart, Settings
 from app.core.context import acting_as
 from app.core.database import Database
-from app.core.errors import AppError, SchemaNotCurrent, Unavailable, WeakPassword
+from app.core.errors import AppError, CompromisedPassword, SchemaNotCurrent, Unavailable, WeakPassword
 from app.core.keys import Keyring
 from app.core.logging import logger
 from app.core.module import Catalog
@@ -66,7 +66,7 @@ def _first_superuser_faults(settings: Settings) -> list[str]:
         check_policy(
             settings.admin_password, min_length=settings.password_min_length, email=settings.admin_email
         )
-    except WeakPassword as error:
+    except (WeakPassword, CompromisedPassword) as error:
         return [f"ADMIN_PASSWORD: {error.detail}"]
     return []
 

@@ -107,8 +107,7 @@ class Api:
         email = email or f"user-{uuid4().hex[:12]}@example.com"
         uow = UnitOfWork(self.app.platform.database)
         roles = RoleService(uow, self.app.platform.catalog)
-        kernel = self.app.kernel
-        accounts = AccountService(uow, roles, kernel.sessions(uow), kernel.hasher, 15)
+        accounts = AccountService(uow, roles, self.app.kernel)
         row: User = await accounts.draft(email, PASSWORD, None)
         with acting_as("test", origin="job"):
             async with uow.transaction():

@@ -118,6 +118,7 @@ class RunningApp:
         authenticator = self.kernel.authenticator
         assert isinstance(authenticator, PrincipalService)
         authenticator.forget()
+        self.kernel.profiles.forget()
 
 
 @asynccontextmanager

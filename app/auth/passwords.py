@@ -11,7 +11,8 @@ from typing import TypeVar
 
 from passlib.context import CryptContext
 
-from app.core.errors import Unavailable, WeakPassword
+from app.auth.compromised import is_compromised
+from app.core.errors import CompromisedPassword, Invalid, Unavailable, WeakPassword
 from app.core.logging import logger
 
 T = TypeVar("T")
@@ -34,18 +35,24 @@ def normalized(password: str) -> str:
 def check_policy(
     password: str, *, min_length: int, email: str, full_name: str | None = None, field: str = "password"
 ) -> None:
-    """Length and context only, no rules of composition. Raises WeakPassword (one error, at `field`)."""
+    """Length, context, the list of known ones; no rules of composition. Raises WeakPassword, CompromisedPassword.
+
+    Each carries one error, at `field`.
+    """
     text = normalized(password)
     if len(text) < min_length:
-        raise _weak(field, f"The password must have at least {min_length} characters.")
+        raise _refusal(WeakPassword, field, f"The password must have at least {min_length} characters.")
     if len(text) > MAX_LENGTH:
-        raise _weak(field, f"The password must have at most {MAX_LENGTH} characters.")
+        raise _refusal(WeakPassword, field, f"The password must have at most {MAX_LENGTH} characters.")
     left = text.casefold()
     for word in sorted(_context_words(email, full_name), key=len, reverse=True):
         left = left.replace(word, "")
     if len(left) < min_length // 2:
         made_of = "the e-mail address, the name or the name of this product"
-        raise _weak(field, f"The password is made of {made_of}.")
+        raise _refusal(WeakPassword, field, f"The password is made of {made_of}.")
+    if is_compromised(text):
+        message = "The password is in the list of common and breached passwords."
+        raise _refusal(CompromisedPassword, field, message)
 
 
 def _context_words(email: str, full_name: str | None) -> set[str]:
@@ -53,10 +60,8 @@ def _context_words(email: str, full_name: str | None) -> set[str]:
     return {PRODUCT, email.casefold(), *(part for part in parts if len(part) > 3)}  # noqa: PLR2004
 
 
-def _weak(field: str, message: str) -> WeakPassword:
-    return WeakPassword(
-        message, errors=[{"loc": ["body", field], "code": "weak_password", "message": message}]
-    )
+def _refusal(kind: type[Invalid], field: str, message: str) -> Invalid:
+    return kind(message, errors=[{"loc": ["body", field], "code": kind.code, "message": message}])
 
 
 @dataclass(frozen=True, slots=True)

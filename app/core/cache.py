@@ -20,6 +20,7 @@ from app.core.logging import logger
 NAMESPACE = "tessera:"
 TIMEOUT_SECONDS = 0.2
 MAX_VALUE_BYTES = 256 * 1024
+FAILURES = (RedisError, OSError, TimeoutError)
 _BREAK_AFTER = 3
 _BREAK_SECONDS = 2.0
 
@@ -89,8 +90,9 @@ class MemoryCache:
 class Breaker:
     """Opens after some failures in a row, and lets one call through after a while to see."""
 
-    def __init__(self) -> None:
-        """Closed: calls go through."""
+    def __init__(self, name: str = "cache") -> None:
+        """Closed: calls go through. `name`: what is lost and back, for the log."""
+        self._name = name
         self._failures = 0
         self._open_until = 0.0
 
@@ -107,7 +109,7 @@ class Breaker:
     def succeeded(self) -> None:
         """Closes; tells so if it was open."""
         if self._failures >= _BREAK_AFTER:
-            logger("server").info("cache.back")
+            logger("server").info(f"{self._name}.back")
         self._failures = 0
 
     def failed(self, error: Exception) -> None:
@@ -116,23 +118,31 @@ class Breaker:
         if self._failures >= _BREAK_AFTER:
             self._open_until = time.monotonic() + _BREAK_SECONDS
         if self._failures == _BREAK_AFTER:
-            logger("server").warning("cache.lost", error=type(error).__name__)
+            logger("server").warning(f"{self._name}.lost", error=type(error).__name__)
+
+
+def connect(url: str) -> Redis:
+    """A client that opens its connections when it needs them.
+
+    redis-py's defaults would hang for seconds on a dead server: short timeouts, no retries.
+    """
+    return Redis.from_url(
+        url,
+        protocol=3,
+        health_check_interval=30,
+        socket_connect_timeout=TIMEOUT_SECONDS,
+        socket_timeout=TIMEOUT_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+    )
 
 
 class RedisCache:
     """Redis or Dragonfly, with the commands that both have: GET, SET with EX, PING."""
 
     def __init__(self, url: str) -> None:
-        """redis-py's defaults would hang for seconds on a dead server: short timeouts, no retries."""
-        self._redis: Redis = Redis.from_url(
-            url,
-            protocol=3,
-            health_check_interval=30,
-            socket_connect_timeout=TIMEOUT_SECONDS,
-            socket_timeout=TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            maint_notifications_config=MaintNotificationsConfig(enabled=False),
-        )
+        """Opens no connection."""
+        self._redis = connect(url)
         self._breaker = Breaker()
 
     async def get(self, key: str) -> Any | None:
@@ -141,7 +151,7 @@ class RedisCache:
             return None
         try:
             raw = await self._redis.get(NAMESPACE + key)
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             self._breaker.failed(error)
             return None
         self._breaker.succeeded()
@@ -153,20 +163,21 @@ class RedisCache:
             return None
 
     async def set(self, key: str, value: Any, ttl_seconds: int) -> None:
-        """Keeps a JSON value."""
-        if not self._breaker.lets_through():
+        """Keeps a JSON value, unless it is so large that `get` wouldn't take it for ours."""
+        raw = orjson.dumps(value)
+        if len(raw) > MAX_VALUE_BYTES or not self._breaker.lets_through():
             return
         try:
-            await self._redis.set(NAMESPACE + key, orjson.dumps(value), ex=ttl_seconds)
+            await self._redis.set(NAMESPACE + key, raw, ex=ttl_seconds)
             self._breaker.succeeded()
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             self._breaker.failed(error)
 
     async def ping(self) -> bool:
         """Whether the server answers; counts for the breaker."""
         try:
             await self._redis.ping()
-        except (RedisError, OSError, TimeoutError) as error:
+        except FAILURES as error:
             self._breaker.failed(error)
             return False
         self._breaker.succeeded()

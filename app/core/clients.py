@@ -46,6 +46,17 @@ def _parsed(text: str) -> str | None:
     return str(mapped or address)
 
 
+def network_of(address: str | None) -> str:
+    """What throttles count: an IPv4 address, or the /64 of an IPv6 one, of which a client has 2^64; `-` for none."""
+    if address is None:
+        return "-"
+    if ":" not in address:
+        return address
+    return str(
+        ip_network(f"{address.partition('%')[0]}/64", strict=False)
+    )  # behind % is the peer's interface
+
+
 def is_local(scope: Scope, client_ip: str | None) -> bool:
     """Whether the client is on loopback or a private network, and nobody passed the request on for others."""
     if client_ip is None:

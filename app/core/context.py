@@ -24,6 +24,7 @@ class RequestContext:
     client_ip: str | None = None
     user_agent: str | None = None
     session_id: UUID | None = None
+    api_key_id: UUID | None = None
 
 
 _EMPTY = RequestContext(actor_type="unknown")

@@ -28,7 +28,7 @@ PUBLISHED = (
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",  # FastAPI's tutorial
 )
 
-Purpose = Literal["access-token", "refresh-token", "cursor", "cache"]
+Purpose = Literal["access-token", "refresh-token", "cursor", "cache", "throttle"]
 
 
 def weakness(secret: str) -> str | None:

@@ -103,6 +103,12 @@ class PageQuery(BaseModel):
         return f"{path}?{urlencode(words)}&" if words else f"{path}?"
 
 
+class RecordQuery(PageQuery):
+    """The same for tables without soft deletion: there is no `deleted` to ask for."""
+
+    deleted: ClassVar[bool] = False  # type: ignore[misc]
+
+
 class Page(BaseModel, Generic[S]):
     """One page of a list. `total` is exact up to a bound; beyond it `total_is_capped` is true."""
 

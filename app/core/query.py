@@ -17,7 +17,6 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
-    Uuid,
     any_,
     bindparam,
     func,
@@ -28,6 +27,7 @@ from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Mapped
 from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 Processor = Callable[[Any], Any]
@@ -111,16 +111,23 @@ def _result(kind: Any, dialect: Dialect) -> Processor | None:
     return process
 
 
-def among(column: ColumnElement[UUID] | Mapped[UUID], name: str, *, is_sqlite: bool) -> ColumnElement[bool]:
+def among(column: Mapped[Any], name: str, *, is_sqlite: bool) -> ColumnElement[bool]:
     """`column` is one of a list given as one parameter, so that the statement is the same for any length."""
     if is_sqlite:
         return column.in_(select(func.json_each(bindparam(name, type_=String)).table_valued("value").c.value))
-    return column == any_(bindparam(name, type_=ARRAY(Uuid())))
+    return column == any_(bindparam(name, type_=ARRAY(type_of(column))))
 
 
-def id_list(ids: Sequence[UUID], *, is_sqlite: bool) -> object:
-    """The argument for `among`: SQLite keeps UUIDs as hexadecimal text."""
-    return json.dumps([id.hex for id in ids]) if is_sqlite else list(ids)
+def type_of(column: Mapped[Any]) -> TypeEngine[Any]:
+    """The type of a table's attribute, for a parameter that is compared with it."""
+    attribute: Any = column
+    kind: TypeEngine[Any] = attribute.type
+    return kind
+
+
+def id_list(ids: Sequence[UUID | str], *, is_sqlite: bool) -> object:
+    """The argument for `among`, of ids or of texts: SQLite keeps UUIDs as hexadecimal text."""
+    return json.dumps([getattr(id, "hex", id) for id in ids]) if is_sqlite else list(ids)
 
 
 class PublicId(TypeDecorator[str]):

@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column
+from sqlalchemy import ColumnElement, Select, bindparam, false, func, literal_column, true
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from app.core.clock import now
 from app.core.context import current
-from app.core.entity import Entity, table_of
+from app.core.entity import Entity, Record, table_of
 from app.core.errors import NotFound
 from app.core.faults import translated
 from app.core.listing import Lead, Listing, ListStatement, SortKey, Where, after_cursor, build_list
@@ -26,14 +26,17 @@ from app.core.search import Searchable, matching
 from app.core.shape import plan_of
 from app.core.transaction import UnitOfWork
 
-M = TypeVar("M", bound=Entity)
+M = TypeVar("M", bound=Record)
 S = TypeVar("S", bound=BaseModel)
 # Clients choose order and filters: statements that are kept must not grow with what they think of.
 MAX_LISTS = 500
 
 
 class BaseRepository(Generic[M]):
-    """Rows of one table. Soft-deleted rows are invisible unless a method says otherwise."""
+    """Rows of one table. Soft-deleted rows are invisible unless a method says otherwise.
+
+    A table without soft deletion (a `Record`) shows all its rows; what is deleted there is gone.
+    """
 
     model: type[M]
     # The shapes of its lists: their columns go out as they are, so that start-up checks that they fit.
@@ -141,12 +144,16 @@ class BaseRepository(Generic[M]):
         if different:
             for name, value in different.items():
                 setattr(row, name, value)
-            row.updated_at, row.updated_by = now(), current().actor_id
+            if isinstance(row, Entity):
+                row.updated_at, row.updated_by = now(), current().actor_id
             await self.flush()
         return row
 
     async def delete(self, row: M) -> None:
         """Soft: stamps the row, which disappears from everything but the list of deleted ones."""
+        if not isinstance(row, Entity):
+            await self.purge(row)
+            return
         await self.update(row, {"deleted_at": now(), "deleted_by": current().actor_id})
 
     async def restore(self, row: M) -> M:
@@ -171,7 +178,9 @@ class BaseRepository(Generic[M]):
 
     def live(self, *, deleted: bool = False) -> ColumnElement[bool]:
         """The visible rows, or with `deleted` the soft-deleted ones instead."""
-        stamp = col(self.model.deleted_at)
+        stamp = table_of(self.model).c.get("deleted_at")
+        if stamp is None:
+            return false() if deleted else true()
         return stamp.is_not(None) if deleted else stamp.is_(None)
 
     def filter(self, name: str, value: Any) -> Where:

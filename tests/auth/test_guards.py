@@ -7,8 +7,8 @@ import httpx2
 import pytest
 from starlette.requests import Request
 
-from app.auth.dependencies import PermissionChecker, bearer_token
-from app.auth.principal import Principal, Rights
+from app.auth.dependencies import PermissionChecker, credential_of
+from app.auth.principal import Credential, HeldRole, Principal, Rights
 from app.core.errors import BadRequest, Forbidden
 from tests.api import Api, Caller, assert_problem
 
@@ -98,16 +98,25 @@ def request_with(*headers: tuple[bytes, bytes], query: str = "") -> Request:
 
 
 def test_token_is_taken_as_it_came() -> None:
-    assert bearer_token(request_with()) is None
-    assert bearer_token(request_with((b"authorization", b"Bearer a.b.c"))) == "a.b.c"
-    assert bearer_token(request_with((b"authorization", b"Bearer \xe9"))) == "\xe9"
-    assert bearer_token(request_with((b"x-api-key", b"a"))) is None
-    with pytest.raises(BadRequest):
-        bearer_token(request_with((b"authorization", b"Bearer a"), (b"authorization", b"Bearer a")))
+    assert credential_of(request_with()) is None
+    assert credential_of(request_with((b"authorization", b"Basic YTpi"))) is None
+    assert credential_of(request_with((b"authorization", b"Bearer a.b.c"))) == Credential(
+        "a.b.c", is_key=False
+    )
+    assert credential_of(request_with((b"authorization", b"bearer  \xe9"))) == Credential(
+        "\xe9", is_key=False
+    )
+    assert credential_of(request_with((b"authorization", b"Bearer tessera_x"))) == Credential(
+        "tessera_x", is_key=True
+    )
+    assert credential_of(request_with((b"x-api-key", b"a.b.c"))) == Credential("a.b.c", is_key=True)
+    for second in ((b"authorization", b"Bearer a"), (b"x-api-key", b"a")):
+        with pytest.raises(BadRequest):
+            credential_of(request_with((b"authorization", b"Bearer a"), second))
 
 
 def principal(*privileges: str, is_superuser: bool = False) -> Principal:
-    rights = Rights(("role",), is_superuser=is_superuser, privileges=frozenset(privileges))
+    rights = Rights((HeldRole(uuid4(), "role"),), is_superuser=is_superuser, privileges=frozenset(privileges))
     return Principal(uuid4(), 1, uuid4(), rights)
 
 

@@ -222,8 +222,8 @@ async def test_who_leaves_frees_the_place(hasher: PasswordHasher, held: Held) ->
 @pytest.mark.parametrize(
     ("password", "is_good"),
     [
-        ("x" * 15, True),
-        ("x" * 14, False),
+        ("vuxkqhzrowmtbne", True),
+        ("vuxkqhzrowmtbn", False),
         ("x" * 128, True),
         ("x" * 129, False),
         ("\N{GRINNING FACE}" * 15, True),

@@ -93,14 +93,16 @@ async def oauth_response(grant: Grant, service: AuthService) -> Response:
         raise Unavailable(error.detail, retry_after_seconds=1) from error
     except AppError as error:
         return _refusal(_error("invalid_grant", error.detail))
-    return Response(tokens.model_dump_json(), media_type="application/json", headers=_NO_STORE)
+    return Response(
+        tokens.model_dump_json(exclude_defaults=True), media_type="application/json", headers=_NO_STORE
+    )
 
 
 async def _tokens(kind: str, fields: dict[str, str], service: AuthService) -> Tokens:
     if kind == "refresh_token":
         if len(fields["refresh_token"]) > MAX_TOKEN:
             raise Invalid("The refresh token is not valid.")
-        return await service.sessions.refresh(fields["refresh_token"])
+        return await service.refresh(fields["refresh_token"])
     try:
         email = canonical_email(fields["username"][:_MAX_PASSWORD])
     except ValueError:

@@ -2,27 +2,46 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table
+from sqlalchemy import BigInteger, ColumnElement, Select, Table, bindparam
 from sqlalchemy import select as sa_select
 from sqlmodel import col, delete, select, update
 
 from app.core.clock import now
 from app.core.entity import referenced, table_of
 from app.core.faults import translated
-from app.core.query import Query, among, id_list
+from app.core.listing import Where
+from app.core.query import Query, among, id_list, type_of
+from app.core.repository import BaseRepository
 from app.core.transaction import UnitOfWork
 from app.modules.auth.models import AuthSession, RefreshToken
+from app.modules.auth.schemas import SessionSummary
 from app.modules.privileges.service import PrivilegeService
 
 
 @cache
-def _users() -> Table:
+def accounts() -> Table:
     """The module below is joined through its foreign key: its models are not imported."""
     return referenced(table_of(AuthSession).c.user_pk)
+
+
+def account_columns() -> list[ColumnElement[Any]]:
+    """What every stamp tells of the account behind a credential, in the order of the fields of `Stamp`."""
+    users = accounts()
+    return [
+        users.c.id.label("user_id"),
+        users.c.pk.label("user_pk"),
+        users.c.is_blocked,
+        users.c.deleted_at,
+        users.c.rights_version,
+        users.c.version.label("user_version"),
+        users.c.last_login_at,
+        PrivilegeService.epoch().label("rbac_epoch"),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +52,15 @@ class Stamp:
     revoked_at: datetime | None
     expires_at: datetime
     session_auth_version: int
+    auth_version: int
+    must_change_password: bool
     user_id: UUID
     user_pk: int
     is_blocked: bool
     deleted_at: datetime | None
-    auth_version: int
     rights_version: int
+    user_version: int
+    last_login_at: datetime | None
     rbac_epoch: int
 
     def is_alive(self, moment: datetime) -> bool:
@@ -54,20 +76,16 @@ class Stamp:
 
 @cache
 def _stamp_query(*, is_sqlite: bool) -> Query:
-    session, users = AuthSession, _users()
+    session, users = AuthSession, accounts()
     return Query(
         sa_select(
             col(session.id),
             col(session.revoked_at),
             col(session.expires_at),
             col(session.auth_version).label("session_auth_version"),
-            users.c.id.label("user_id"),
-            users.c.pk.label("user_pk"),
-            users.c.is_blocked,
-            users.c.deleted_at,
             users.c.auth_version,
-            users.c.rights_version,
-            PrivilegeService.epoch().label("rbac_epoch"),
+            users.c.must_change_password,
+            *account_columns(),
         )
         .join(users, users.c.pk == col(session.user_pk))
         .where(among(col(session.id), "ids", is_sqlite=is_sqlite))
@@ -107,7 +125,7 @@ class SessionRepository:
 
     async def lock_session(self, pk: int) -> tuple[AuthSession, UUID] | None:
         """The session as stored now and its user's public id; nobody else changes it until the transaction ends."""
-        users = _users()
+        users = accounts()
         wanted = (
             select(AuthSession, users.c.id)
             .join(users, users.c.pk == col(AuthSession.user_pk))
@@ -156,15 +174,72 @@ class SessionRepository:
             if row.id != except_id:
                 await self.revoke(row, reason)
 
-    async def forget_before(self, moment: datetime) -> tuple[int, int]:
-        """Removes tokens, then sessions, that can't be used any more since `moment`; returns how many of each."""
-        dead = sa_select(col(AuthSession.pk)).where(
-            (col(AuthSession.expires_at) < moment) | (col(AuthSession.revoked_at) < moment)
+    async def end_surplus(self, user_pk: int, keep: int, reason: str) -> int:
+        """Ends the living sessions of a user beyond so many, those unused for longest first; returns how many."""
+        living = select(AuthSession).where(
+            AuthSession.user_pk == user_pk, col(AuthSession.revoked_at).is_(None)
         )
-        tokens = await self.uow.session.exec(
-            delete(RefreshToken).where(
-                (col(RefreshToken.expires_at) < moment) | col(RefreshToken.session_pk).in_(dead)
+        newest_first = living.order_by(col(AuthSession.last_used_at).desc(), col(AuthSession.pk).desc())
+        surplus = (await self.uow.session.exec(newest_first.offset(keep).with_for_update())).all()
+        for row in surplus:
+            await self.revoke(row, reason)
+        return len(surplus)
+
+    async def addresses_of(self, user_pk: int) -> set[str]:
+        """The addresses from which a user has ever logged in, as far as sessions are kept."""
+        return {row[0] for row in await self.uow.fetch(_ADDRESSES, {"user_pk": user_pk}) if row[0]}
+
+    async def forget_tokens_before(self, moment: datetime, limit: int) -> int:
+        """Removes up to so many refresh tokens that are over, or whose session is, since `moment`."""
+        dead = col(RefreshToken.session_pk).in_(self._dead(moment))
+        over = (
+            sa_select(col(RefreshToken.pk)).where((col(RefreshToken.expires_at) < moment) | dead).limit(limit)
+        )
+        found = await self.uow.session.exec(delete(RefreshToken).where(col(RefreshToken.pk).in_(over)))
+        return int(found.rowcount)
+
+    async def forget_sessions_before(self, moment: datetime, limit: int) -> int:
+        """Removes up to so many sessions that are over since `moment`; their tokens must be gone already."""
+        dead = self._dead(moment).limit(limit)
+        found = await self.uow.session.exec(delete(AuthSession).where(col(AuthSession.pk).in_(dead)))
+        return int(found.rowcount)
+
+    @staticmethod
+    def _dead(moment: datetime) -> Select[int | None]:
+        """The keys of the sessions that ended, by themselves or by somebody, before `moment`."""
+        ended = (col(AuthSession.expires_at) < moment) | (col(AuthSession.revoked_at) < moment)
+        return sa_select(col(AuthSession.pk)).where(ended)
+
+
+_ADDRESSES = Query(
+    sa_select(col(AuthSession.ip))
+    .distinct()
+    .where(col(AuthSession.user_pk) == bindparam("user_pk", type_=BigInteger))
+)
+
+
+class OwnSessions(BaseRepository[AuthSession]):
+    """The living sessions of one user, as a list."""
+
+    model = AuthSession
+    summaries = (SessionSummary,)
+
+    def living(self, user_pk: int, moment: datetime, idle: timedelta) -> Where:
+        """The condition: neither ended nor over, and used within `idle`."""
+
+        def build() -> ColumnElement[bool]:
+            kind = type_of(col(AuthSession.expires_at))
+            return (
+                (col(AuthSession.user_pk) == bindparam("user_pk", type_=BigInteger))
+                & col(AuthSession.revoked_at).is_(None)
+                & (col(AuthSession.expires_at) > bindparam("moment", type_=kind))
+                & (col(AuthSession.last_used_at) > bindparam("idle_since", type_=kind))
             )
-        )
-        sessions = await self.uow.session.exec(delete(AuthSession).where(col(AuthSession.pk).in_(dead)))
-        return tokens.rowcount, sessions.rowcount
+
+        values = {"user_pk": user_pk, "moment": moment, "idle_since": moment - idle}
+        return Where("living", build, values)
+
+    async def find_own(self, user_pk: int, id: UUID) -> AuthSession | None:
+        """The entity, if it is this user's and alive."""
+        mine = (col(AuthSession.user_pk) == user_pk) & col(AuthSession.revoked_at).is_(None)
+        return await self.find(mine, col(AuthSession.id) == id)

@@ -2,16 +2,19 @@
 
 from uuid import UUID
 
-from app.auth.passwords import PasswordHasher, Verdict
-from app.auth.principal import Principal
-from app.auth.tokens import AccessTokens
+from app.auth.passwords import Verdict
+from app.auth.ports import Attempt, Kernel
+from app.auth.principal import Credential, Principal
+from app.core.clients import network_of
 from app.core.clock import now
+from app.core.context import current
 from app.core.errors import (
     AccountBlocked,
     AppError,
     Forbidden,
     InvalidCredentials,
     RegistrationClosed,
+    TokenInvalid,
     Unauthenticated,
     Unavailable,
 )
@@ -31,24 +34,20 @@ class AuthService:
     """The conversation with those who come in and leave."""
 
     def __init__(
-        self,
-        uow: UnitOfWork,
-        accounts: AccountService,
-        sessions: SessionService,
-        hasher: PasswordHasher,
-        tokens: AccessTokens,
+        self, uow: UnitOfWork, accounts: AccountService, sessions: SessionService, kernel: Kernel
     ) -> None:
         """Works with the accounts of the users module and with its own sessions."""
         self.uow = uow
         self.accounts = accounts
         self.sessions = sessions
-        self.hasher = hasher
-        self.tokens = tokens
+        self.attempts = kernel.attempts(uow)
+        self.kernel = kernel
 
-    def require_registration(self, *, is_open: bool) -> None:
-        """Raises RegistrationClosed where nobody can register by themselves."""
+    async def require_registration(self, *, is_open: bool) -> None:
+        """Raises RegistrationClosed where nobody can register by themselves, RateLimited for who did so too often."""
         if not is_open:
             raise RegistrationClosed("Registration is closed on this server.")
+        await self.attempts.take_registration()
 
     async def register(self, data: Register) -> UserRead:
         """A new account of one's own. Raises Conflict, WeakPassword."""
@@ -59,22 +58,38 @@ class AuthService:
     async def login(self, email: str, password: str) -> Tokens:
         """Tokens of a new session. Raises InvalidCredentials, and AccountBlocked after the right password only.
 
-        Unknown, wrong and hash-less take the same time: each of them verifies one hash.
+        Unknown, wrong and hash-less take the same time: each of them verifies one hash, and is counted. Raises
+        RateLimited for the right password too, while a pause is under way.
         """
-        for _ in range(_LOGIN_ATTEMPTS):
-            account, verdict = await self._verified(email, password)
-            tokens = await self._opened(account, verdict.new_hash)
-            if tokens is not None:
-                _log.info("auth.login", user_id=str(account.id))
-                return tokens
+        async with self.attempts.at_login(email, lambda: self._is_known_here(email)) as attempt:
+            for _ in range(_LOGIN_ATTEMPTS):
+                account, verdict = await self._verified(email, password, attempt)
+                tokens = await self._opened(account, verdict.new_hash, attempt)
+                if tokens is not None:
+                    _log.info("auth.login", user_id=str(account.id))
+                    return tokens
         raise Unavailable("The account is being changed at the moment.", retry_after_seconds=1)
 
-    async def logout(self, access_token: str | None, refresh_token: str | None) -> None:
-        """Ends the session of either token, also of a dead one. Raises 401 for neither, Forbidden for a foreign one."""
-        claims = None
-        if access_token:
+    async def refresh(self, refresh_token: str) -> Tokens:
+        """A new pair. Raises TokenInvalid, TokenExpired, TokenRevoked, TokenReused, RateLimited."""
+        async with self.attempts.at_refresh() as attempt:
             try:
-                claims = self.tokens.read(access_token, allow_expired=True)
+                return await self.sessions.refresh(refresh_token)
+            except TokenInvalid:
+                await attempt.fail()
+                raise
+
+    async def logout(self, credential: Credential | None, refresh_token: str | None) -> None:
+        """Ends the session of either token, also of a dead one. Raises 401 for neither, Forbidden for a foreign one.
+
+        An API key is no session: Forbidden.
+        """
+        claims = None
+        if credential is not None and credential.is_key:
+            (await self.kernel.authenticator.authenticate_key(credential.text)).require_person()
+        elif credential is not None:
+            try:
+                claims = self.kernel.tokens.read(credential.text, allow_expired=True)
             except AppError:
                 if not refresh_token:
                     raise
@@ -95,19 +110,27 @@ class AuthService:
     async def me(self, caller: Principal) -> Me:
         """Who the credential stands for, and what it may."""
         return Me(
-            user=await self.accounts.read(caller.user_id),
+            user=await self.accounts.read_own(caller),
             method=caller.method,
+            api_key_id=caller.api_key_id,
             session_id=caller.session_id,
             is_superuser=caller.is_superuser,
-            roles=list(caller.rights.roles),
-            privileges=await self.accounts.roles.codes_of(caller.rights),
+            roles=[role.name for role in caller.rights.roles],
+            privileges=sorted(caller.rights.privileges),
         )
 
-    async def _verified(self, email: str, password: str) -> tuple[Account, Verdict]:
+    async def _is_known_here(self, email: str) -> bool:
+        """Whether the account has been used from the client's network; the same two queries where there is none."""
+        account = await self.accounts.find_account(email)
+        network = network_of(current().client_ip)
+        return await self.sessions.is_known_network(0 if account is None else account.pk, network)
+
+    async def _verified(self, email: str, password: str, attempt: Attempt) -> tuple[Account, Verdict]:
         """The account that this password belongs to. Raises InvalidCredentials, AccountBlocked."""
         account = await self.accounts.find_account(email)
-        verdict = await self.hasher.verify(password, account.password_hash if account else None)
-        if account is None or not verdict.matches:
+        verdict = await self.kernel.hasher.verify(password, account.password_hash if account else None)
+        if account is None or not verdict.matches or account.has_expired_password(now()):
+            await attempt.fail()
             _log.info("auth.login_failed")
             raise InvalidCredentials("The e-mail address or the password is wrong.")
         if account.is_blocked:
@@ -115,12 +138,13 @@ class AuthService:
             raise AccountBlocked("This account is blocked.")
         return account, verdict
 
-    async def _opened(self, account: Account, new_hash: str | None) -> Tokens | None:
+    async def _opened(self, account: Account, new_hash: str | None, attempt: Attempt) -> Tokens | None:
         """Tokens of a new session; None where the account has changed since it was read."""
         moment = now()
         async with self.uow.transaction():
             if not await self.accounts.lock_unchanged(account):
                 return None
+            await attempt.succeed()
             await self.accounts.note_login(account, moment, new_hash)
             return await self.sessions.open(account, moment)
 

@@ -6,24 +6,34 @@ client whose answer was lost gets the very same successor again, and nothing sec
 
 import hashlib
 import hmac
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from secrets import token_urlsafe
 from uuid import UUID
 
+from app.auth.principal import Principal
 from app.auth.tokens import AccessTokens
+from app.core.clients import network_of
 from app.core.clock import now
 from app.core.config import Settings
 from app.core.context import current
 from app.core.errors import AppError, TokenExpired, TokenInvalid, TokenReused, TokenRevoked
+from app.core.listing import Listing
 from app.core.logging import logger
 from app.core.transaction import UnitOfWork
 from app.modules.auth.models import AuthSession, RefreshToken
-from app.modules.auth.repository import SessionRepository, stamps
-from app.modules.auth.schemas import Tokens
+from app.modules.auth.repository import OwnSessions, SessionRepository, stamps
+from app.modules.auth.repository_resets import ResetRepository
+from app.modules.auth.repository_throttle import TallyRepository
+from app.modules.auth.schemas import SessionQuery, SessionRead, SessionSummary, Tokens
 from app.modules.users.schemas import Account
 
 MAX_REPLAYS = 100
+MAX_SESSIONS = 50
 _SESSION_DAYS = 90
+_BATCH = 1000
+KEEP_TALLIES = timedelta(days=2)
+_log = logger("activity")
 
 
 class SessionService:
@@ -33,13 +43,17 @@ class SessionService:
         """Joins whatever transaction is open, but for `refresh`, which must commit its refusals."""
         self.uow = uow
         self.sessions = SessionRepository(uow)
+        self.own = OwnSessions(uow)
         self._tokens = tokens
         self._settings = settings
         self._refresh_keys = settings.keyring.keys("refresh-token")
         self._refresh_life = timedelta(days=settings.refresh_token_days)
 
     async def open(self, account: Account, moment: datetime) -> Tokens:
-        """A new session of the account. Needs a transaction that holds the account's row."""
+        """A new session of the account; beyond `MAX_SESSIONS` the one unused for longest ends.
+
+        Needs a transaction that holds the account's row.
+        """
         context = current()
         row = AuthSession(
             user_pk=account.pk,
@@ -52,7 +66,9 @@ class SessionService:
         await self.sessions.add(row)
         text = token_urlsafe(32)
         await self._add_token(row, text, None, moment)
-        return self._pair(account.id, row, text, moment)
+        if await self.sessions.end_surplus(account.pk, MAX_SESSIONS, "too_many"):
+            _log.info("auth.session_displaced", user_id=str(account.id))
+        return self._pair(account.id, row, text, moment, must_change=account.must_change_password)
 
     async def refresh(self, text: str) -> Tokens:
         """A new pair for a refresh token. Raises TokenInvalid, TokenExpired, TokenRevoked, TokenReused.
@@ -89,13 +105,55 @@ class SessionService:
             await self.sessions.revoke(row, reason)
 
     async def end_all(self, user_pk: int, reason: str, *, except_id: UUID | None = None) -> None:
-        """Ends every session of a user, but for one if named. Needs a transaction."""
+        """Ends every session of a user, but for one if named, and every mailed link. Needs a transaction."""
         await self.sessions.revoke_all(user_pk, reason, except_id)
+        await ResetRepository(self.uow).remove_of(user_pk)
 
-    async def clean_up(self, *, keep_days: int) -> tuple[int, int]:
-        """Removes tokens and sessions that have been dead for `keep_days`; returns how many of each."""
+    async def page(self, query: SessionQuery, caller: Principal) -> Listing[SessionRead]:
+        """The caller's own living sessions, each with whether it is the present one."""
+        living = self.own.living(caller.user_pk, now(), self._refresh_life)
+        found = await self.own.page(query, SessionSummary, living)
+        current_id = str(caller.session_id)
+        values = [{**value, "current": str(value["id"]) == current_id} for value in found.values]
+        return Listing(SessionRead, values, query, found.total, found.count_limit, found.next_cursor)
+
+    async def end_own(self, id: UUID, caller: Principal) -> None:
+        """Ends one of the caller's own sessions, from the next request on. Raises NotFound."""
         async with self.uow.transaction():
-            return await self.sessions.forget_before(now() - timedelta(days=keep_days))
+            row = await self.own.find_own(caller.user_pk, id)
+            if row is None:
+                raise self.own.not_found()
+            await self.sessions.revoke(row, "ended")
+        _log.info("auth.session_ended", session_id=str(id))
+
+    async def is_known_network(self, user_pk: int, network: str) -> bool:
+        """Whether the user has logged in from this network before, as far as sessions are kept."""
+        return network in {network_of(address) for address in await self.sessions.addresses_of(user_pk)}
+
+    async def clean_up(self, *, keep_days: int) -> dict[str, int]:
+        """Removes what has been dead for `keep_days`, in small transactions; returns how many rows of each table.
+
+        What is gone is as dead as before: a token or session that isn't there is refused like a revoked one.
+        """
+        moment = now() - timedelta(days=keep_days)
+        return {
+            "refresh_tokens": await self._in_batches(self.sessions.forget_tokens_before, moment),
+            "sessions": await self._in_batches(self.sessions.forget_sessions_before, moment),
+            "password_resets": await self._in_batches(ResetRepository(self.uow).forget_before, moment),
+            # Longer than any window and pause: a shorter wish would let guessing begin anew.
+            "throttle_tallies": await self._in_batches(
+                TallyRepository(self.uow).forget_before, min(moment, now() - KEEP_TALLIES)
+            ),
+        }
+
+    async def _in_batches(self, forget: Callable[[datetime, int], Awaitable[int]], moment: datetime) -> int:
+        total = 0
+        while True:
+            async with self.uow.transaction():
+                removed = await forget(moment, _BATCH)
+            total += removed
+            if removed < _BATCH:
+                return total
 
     async def _rotate(self, text: str) -> Tokens | AppError:
         token_hash = _hashed(text)
@@ -117,12 +175,12 @@ class SessionService:
             retried = await self._retried(text, token_hash, moment)
             if retried is None:
                 await self.sessions.revoke(row, "refresh_reuse")
-                logger("activity").warning("auth.refresh_reuse", user_id=str(user_id), session_id=str(row.id))
+                _log.warning("auth.refresh_reuse", user_id=str(user_id), session_id=str(row.id))
                 return TokenReused()
             successor = retried
         if row.pk is not None:
             await self.sessions.touch(row.pk, moment)
-        return self._pair(user_id, row, successor, moment)
+        return self._pair(user_id, row, successor, moment, must_change=stamp.must_change_password)
 
     async def _retried(self, text: str, token_hash: str, moment: datetime) -> str | None:
         """The successor that was given out already, if this is an honest retry: soon, and before that was used."""
@@ -158,7 +216,9 @@ class SessionService:
             )
         )
 
-    def _pair(self, user_id: UUID, row: AuthSession, refresh_token: str, moment: datetime) -> Tokens:
+    def _pair(
+        self, user_id: UUID, row: AuthSession, refresh_token: str, moment: datetime, *, must_change: bool
+    ) -> Tokens:
         left = min(self._refresh_life, row.expires_at - moment)
         return Tokens(
             access_token=self._tokens.issue(user_id, row.id, row.auth_version),
@@ -166,6 +226,7 @@ class SessionService:
             token_type="bearer",  # noqa: S106  RFC 6749 7.1
             expires_in=self._tokens.lifetime_seconds,
             refresh_expires_in=int(left.total_seconds()),
+            must_change_password=must_change,
         )
 
 

@@ -24,7 +24,7 @@ PRIVILEGES = (
 
 CanList = Annotated[Principal, Depends(PermissionChecker(READ, deleted=DELETE))]
 CanRead = Annotated[Principal, Depends(PermissionChecker(READ))]
-CanCreate = Annotated[Principal, Depends(PermissionChecker(CREATE))]
-CanUpdate = Annotated[Principal, Depends(PermissionChecker(UPDATE))]
-CanDelete = Annotated[Principal, Depends(PermissionChecker(DELETE, hard=PURGE))]
-CanRestore = Annotated[Principal, Depends(PermissionChecker(DELETE))]
+CanCreate = Annotated[Principal, Depends(PermissionChecker(CREATE, in_person=True))]
+CanUpdate = Annotated[Principal, Depends(PermissionChecker(UPDATE, in_person=True))]
+CanDelete = Annotated[Principal, Depends(PermissionChecker(DELETE, in_person=True, hard=PURGE))]
+CanRestore = Annotated[Principal, Depends(PermissionChecker(DELETE, in_person=True))]

@@ -48,6 +48,7 @@ class PrivilegeService:
         async with self.uow.transaction():
             row = Privilege(code=data.code, module=module, action=action, description=data.description)
             await self.privileges.add(row)
+            await self.privileges.renew_epoch()  # superusers hold it from now on
         return await self.read(data.code)
 
     async def update(self, code: str, data: PrivilegeUpdate) -> PrivilegeRead:
@@ -73,6 +74,7 @@ class PrivilegeService:
             if row.is_system:
                 raise Conflict(_FOLLOWS_CODE)
             await self.privileges.restore(row)
+            await self.privileges.renew_epoch()
         return await self.read(code)
 
     async def keys_of(self, codes: Iterable[str], field: str = "codes") -> dict[str, int]:

@@ -1,7 +1,7 @@
 """What clients say and get about roles, and the values that other modules get."""
 
 from datetime import datetime
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -55,6 +55,13 @@ class RoleRef(BaseModel):
 
     id: UUID
     name: str
+
+
+class PrivilegeSource(BaseModel):
+    """Where a privilege comes from: a role, which holds it, or its module, or simply everything."""
+
+    role: RoleRef
+    via: Literal["privilege", "module", "superuser"]
 
 
 class RoleSummary(BaseModel):

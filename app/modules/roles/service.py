@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement
 
-from app.auth.principal import Principal, Rights
+from app.auth.principal import HeldRole, Principal, Rights
 from app.core.entity import AnyColumn
 from app.core.errors import Conflict, Forbidden, InUse, Invalid
 from app.core.listing import Listing
@@ -15,6 +15,7 @@ from app.modules.privileges.service import PrivilegeService
 from app.modules.roles.models import Role
 from app.modules.roles.repository import RoleRepository
 from app.modules.roles.schemas import (
+    PrivilegeSource,
     RoleCreate,
     RoleQuery,
     RoleRead,
@@ -74,6 +75,8 @@ class RoleService:
             changes = data.model_dump(exclude_unset=True)
             if role.is_system and changes.get("name", role.name) != role.name:
                 raise Conflict("A system role can't be renamed.")
+            if changes.get("name", role.name) != role.name:
+                await self.privileges.renew_epoch()  # cached rights hold the names of roles
             await self.roles.update(role, changes)
         return await self.read(id)
 
@@ -127,16 +130,31 @@ class RoleService:
     async def rights_of(self, user_pk: int) -> Rights:
         """What a user may through live roles."""
         held = await self.roles.held_by(user_pk)
-        names = tuple(ref.name for ref, _, _ in held)
+        roles = tuple(HeldRole(ref.id, ref.name) for ref, _, _ in held)
         if any(is_superuser for _, is_superuser, _ in held):
-            return Rights(names, is_superuser=True, privileges=frozenset())
+            return Rights(roles, is_superuser=True, privileges=frozenset(await self.privileges.live_codes()))
         codes, modules = await self.roles.granted_to(user_pk)
         privileges = frozenset(_effective(codes, self._assignable(modules)))
-        return Rights(names, is_superuser=False, privileges=privileges)
+        return Rights(roles, is_superuser=False, privileges=privileges)
 
-    async def codes_of(self, rights: Rights) -> list[str]:
-        """The privileges written out and sorted; for a superuser all there are."""
-        return sorted(await self.privileges.live_codes() if rights.is_superuser else rights.privileges)
+    async def explain(self, user_pk: int) -> dict[str, list[PrivilegeSource]]:
+        """Every privilege of a user by code, with each live role it comes from; both in order of their names."""
+        sources: dict[str, list[PrivilegeSource]] = {}
+        for ref, is_superuser, pk in await self.roles.held_by(user_pk):
+            if is_superuser:
+                for code in await self.privileges.live_codes():
+                    sources.setdefault(code, []).append(PrivilegeSource(role=ref, via="superuser"))
+                continue
+            for code in await self.roles.privileges_of(pk):
+                sources.setdefault(code, []).append(PrivilegeSource(role=ref, via="privilege"))
+            for module in self._assignable(await self.roles.modules_of(pk)):
+                sources.setdefault(f"{module}:read", []).append(PrivilegeSource(role=ref, via="module"))
+        return dict(sorted(sources.items()))
+
+    async def privileges_of_role(self, name: str) -> frozenset[str]:
+        """What the live role of that name grants, implicit reads included; nothing where there is none."""
+        role_id = await self.find_by_name(name)
+        return frozenset((await self.read(role_id)).effective) if role_id is not None else frozenset()
 
     async def refs_of(self, user_pk: int) -> list[RoleRef]:
         """The live roles of a user, by name."""

@@ -23,7 +23,8 @@ class User(Entity, Searchable, table=True):
     """An account. `email` is canonical (`app.core.text`).
 
     `auth_version`: tokens carry it; raising it kills all of them. `rights_version`: renewed with the user's
-    roles; cached rights are filed under it. Both, and `last_login_at`, are bookkeeping.
+    roles; cached rights are filed under it. Both, and `last_login_at`, are bookkeeping. `must_change_password`:
+    an administrator set it; what they set opens nothing any more after `password_expires_at`.
     """
 
     __tablename__ = "users"
@@ -43,6 +44,8 @@ class User(Entity, Searchable, table=True):
     password_hash: str = Field(max_length=255)
     is_blocked: bool = False
     blocked_reason: str | None = Field(default=None, max_length=500)
+    must_change_password: bool = False
+    password_expires_at: datetime | None = None
     last_login_at: datetime | None = None
     auth_version: int = 1
     rights_version: int = Field(default_factory=new_stamp, sa_type=BigInteger)

@@ -14,6 +14,7 @@ UPDATE = "users:update"
 DELETE = "users:delete"
 PURGE = "users:purge"
 BLOCK = "users:block"
+RESET_PASSWORD = "users:reset_password"  # noqa: S105  a privilege
 ASSIGN_ROLES = "users:assign_roles"
 
 PRIVILEGES = (
@@ -23,6 +24,7 @@ PRIVILEGES = (
     Privilege(DELETE, "Delete and restore accounts."),
     Privilege(PURGE, "Remove accounts for good, with all that is theirs."),
     Privilege(BLOCK, "Block and unblock accounts."),
+    Privilege(RESET_PASSWORD, "Set a password that must be changed at the next login."),
     Privilege(ASSIGN_ROLES, "Give and take roles, out of what one holds."),
 )
 
@@ -33,4 +35,5 @@ CanUpdate = Annotated[Principal, Depends(PermissionChecker(UPDATE))]
 CanDelete = Annotated[Principal, Depends(PermissionChecker(DELETE, hard=PURGE))]
 CanRestore = Annotated[Principal, Depends(PermissionChecker(DELETE))]
 CanBlock = Annotated[Principal, Depends(PermissionChecker(BLOCK))]
-CanAssignRoles = Annotated[Principal, Depends(PermissionChecker(ASSIGN_ROLES))]
+CanResetPassword = Annotated[Principal, Depends(PermissionChecker(RESET_PASSWORD, in_person=True))]
+CanAssignRoles = Annotated[Principal, Depends(PermissionChecker(ASSIGN_ROLES, in_person=True))]

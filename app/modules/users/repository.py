@@ -43,6 +43,12 @@ class UserRepository(BaseRepository[User]):
             "email", lambda: func.lower(col(User.email)) == func.lower(bindparam("email")), {"email": email}
         )
 
+    def with_key(self, pk: int) -> Where:
+        """The condition for one integer key."""
+        return Where(
+            "pk", lambda: col(User.pk) == bindparam("pk", type_=table_of(User).c["pk"].type), {"pk": pk}
+        )
+
     async def find_locked(self, id: UUID) -> User | None:
         """The live user as stored now, whom nobody else changes until the transaction ends."""
         statement = self.statement().where(col(User.id) == id).with_for_update()

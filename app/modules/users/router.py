@@ -5,8 +5,8 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Request, Response
 
-from app.auth.dependencies import Caller, kernel_of
-from app.core.answers import created
+from app.auth.dependencies import Caller, Changing, Person, kernel_of
+from app.core.answers import created, secret
 from app.core.pagination import Flag, Page
 from app.core.platform import platform_of, uow_of
 from app.core.routing import ModuleRouter
@@ -18,13 +18,17 @@ from app.modules.users.permissions import (
     CanDelete,
     CanList,
     CanRead,
+    CanResetPassword,
     CanRestore,
     CanUpdate,
 )
 from app.modules.users.schemas import (
     AccountDelete,
+    EffectivePrivileges,
     PasswordChange,
+    PasswordSetting,
     ProfileUpdate,
+    TemporaryPassword,
     UserBlock,
     UserCreate,
     UserQuery,
@@ -40,10 +44,7 @@ router = ModuleRouter("/users", tags=["users"])
 
 async def _service(request: Request) -> AccountService:
     uow, platform, kernel = uow_of(request), platform_of(request), kernel_of(request)
-    roles = RoleService(uow, platform.catalog)
-    return AccountService(
-        uow, roles, kernel.sessions(uow), kernel.hasher, platform.settings.password_min_length
-    )
+    return AccountService(uow, RoleService(uow, platform.catalog), kernel)
 
 
 Service = Annotated[AccountService, Depends(_service)]
@@ -52,23 +53,29 @@ Service = Annotated[AccountService, Depends(_service)]
 @router.get("/me")
 async def read_me(service: Service, caller: Caller) -> UserRead:
     """One's own account."""
-    return await service.read(caller.user_id)
+    return await service.read_own(caller)
+
+
+@router.get("/me/privileges")
+async def read_my_privileges(service: Service, caller: Caller) -> EffectivePrivileges:
+    """What one's account may, and where each privilege comes from. A narrowed API key may less."""
+    return await service.explain(caller.user_id)
 
 
 @router.patch("/me")
-async def update_me(data: ProfileUpdate, service: Service, caller: Caller) -> UserRead:
+async def update_me(data: ProfileUpdate, service: Service, caller: Person) -> UserRead:
     """Changes one's own name."""
     return await service.update_profile(data, caller)
 
 
 @router.delete("/me", status_code=204)
-async def delete_me(data: AccountDelete, service: Service, caller: Caller) -> None:
+async def delete_me(data: AccountDelete, service: Service, caller: Person) -> None:
     """Deletes one's own account and ends all its sessions. The last superuser can't."""
     await service.delete_own(data.password, caller)
 
 
 @router.post("/me/change-password", status_code=204)
-async def change_my_password(data: PasswordChange, service: Service, caller: Caller) -> None:
+async def change_my_password(data: PasswordChange, service: Service, caller: Changing) -> None:
     """Sets a new password. Other sessions end, this one stays."""
     await service.change_password(data.current_password, data.new_password, caller)
 
@@ -127,6 +134,29 @@ async def block_user(
 async def unblock_user(user_id: UUID, service: Service, principal: CanBlock) -> UserRead:
     """Lets a blocked user log in again. Old sessions stay dead."""
     return await service.unblock(user_id, principal)
+
+
+@router.post("/{user_id}/reset-password", response_model_exclude_none=True)
+async def reset_user_password(
+    user_id: UUID,
+    service: Service,
+    principal: CanResetPassword,
+    response: Response,
+    data: PasswordSetting | None = None,
+) -> TemporaryPassword:
+    """Sets a password that must be changed at the next login, within 72 hours; ends all sessions.
+
+    Without `new_password` the server makes one up and shows it here, once.
+    """
+    secret(response)
+    made_up = await service.reset_password(user_id, data.new_password if data else None, principal)
+    return TemporaryPassword(temporary_password=made_up)
+
+
+@router.get("/{user_id}/privileges")
+async def read_user_privileges(user_id: UUID, service: Service, _: CanRead) -> EffectivePrivileges:
+    """What a user may, and where each privilege comes from: which roles hold it, or its module."""
+    return await service.explain(user_id)
 
 
 @router.put("/{user_id}/roles")

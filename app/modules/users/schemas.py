@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.core.pagination import Flag, PageQuery
 from app.core.text import Email, PersonName, Question, Text
-from app.modules.roles.schemas import RoleRef
+from app.modules.roles.schemas import PrivilegeSource, RoleRef
 
 FullName = Annotated[PersonName, Field(min_length=1, max_length=200)]
 # The policy speaks of code points (schemas); longer texts are refused before anything is hashed.
@@ -59,6 +59,32 @@ class PasswordChange(Closed):
 
     current_password: Password
     new_password: Password
+
+
+class PasswordSetting(Closed):
+    """A password that an administrator sets; without one, the server makes one up."""
+
+    new_password: Password | None = None
+
+
+class TemporaryPassword(BaseModel):
+    """What the user needs for the next login; there only where the server made it up, and shown once."""
+
+    temporary_password: str | None = None
+
+
+class EffectivePrivilege(BaseModel):
+    """A privilege that a user holds, and every way in which they do."""
+
+    code: str
+    sources: list[PrivilegeSource]
+
+
+class EffectivePrivileges(BaseModel):
+    """All that a user may, with where each thing comes from. A superuser may everything there is."""
+
+    is_superuser: bool
+    privileges: list[EffectivePrivilege]
 
 
 class AccountDelete(Closed):
@@ -130,3 +156,9 @@ class Account(BaseModel):
     password_hash: str
     is_blocked: bool
     auth_version: int
+    must_change_password: bool
+    password_expires_at: datetime | None
+
+    def has_expired_password(self, moment: datetime) -> bool:
+        """Whether an administrator set the password, and nobody changed it in time."""
+        return self.password_expires_at is not None and self.password_expires_at <= moment

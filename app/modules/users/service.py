@@ -1,10 +1,13 @@
 """Use cases of accounts. Only superusers touch superusers, and the last active one survives."""
 
+from datetime import timedelta
+from secrets import choice
 from uuid import UUID
 
-from app.auth.passwords import PasswordHasher, check_policy
-from app.auth.ports import Sessions
+from app.auth.passwords import check_policy
+from app.auth.ports import Kernel
 from app.auth.principal import Principal
+from app.core.clock import now
 from app.core.errors import Conflict, Forbidden, LastSuperuser
 from app.core.listing import Listing
 from app.core.transaction import UnitOfWork
@@ -12,29 +15,34 @@ from app.modules.roles.service import RoleService
 from app.modules.users.models import User
 from app.modules.users.permissions import ASSIGN_ROLES
 from app.modules.users.repository import UserRepository
-from app.modules.users.schemas import UserCreate, UserQuery, UserRead, UserRow, UserSummary, UserUpdate
+from app.modules.users.schemas import (
+    EffectivePrivilege,
+    EffectivePrivileges,
+    UserColumns,
+    UserCreate,
+    UserQuery,
+    UserRead,
+    UserRow,
+    UserSummary,
+    UserUpdate,
+)
 
 DEFAULT_ROLE = "regular"
+# How long a password opens anything that an administrator has set.
+TEMPORARY_LIFE = timedelta(hours=72)
+_SPEAKABLE = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 class UserService:
     """Every public write is one transaction, or part of the caller's."""
 
-    def __init__(
-        self,
-        uow: UnitOfWork,
-        roles: RoleService,
-        sessions: Sessions,
-        hasher: PasswordHasher,
-        password_min_length: int,
-    ) -> None:
-        """`sessions` ends sessions when an account changes."""
+    def __init__(self, uow: UnitOfWork, roles: RoleService, kernel: Kernel) -> None:
+        """`kernel` hashes passwords, and ends sessions when an account changes."""
         self.uow = uow
         self.users = UserRepository(uow, roles.holders)
         self.roles = roles
-        self.sessions = sessions
-        self.hasher = hasher
-        self.password_min_length = password_min_length
+        self.kernel = kernel
+        self.sessions = kernel.sessions(uow)
 
     async def page(self, query: UserQuery) -> Listing[UserSummary]:
         """A page of users."""
@@ -49,6 +57,7 @@ class UserService:
         """An account made by an administrator. Raises Conflict, Forbidden, Invalid, WeakPassword."""
         if data.role_ids:
             actor.require(ASSIGN_ROLES)
+            actor.require_person()
         row = await self.draft(data.email, data.password, data.full_name)
         async with self.uow.transaction():
             await self.users.add(row)
@@ -62,6 +71,9 @@ class UserService:
         async with self.uow.transaction():
             row = await self._touchable(id, actor)
             moved = changes.get("email", row.email) != row.email
+            if moved:  # whoever gets the mails of an account can set its password
+                actor.require_person()
+                await self._require_reach(row, actor)
             await self.users.update(row, changes)
             if moved:
                 await self._end_everything(row, "email_changed")
@@ -98,6 +110,32 @@ class UserService:
             await self.users.update(row, {"is_blocked": False, "blocked_reason": None})
         return await self.read(id)
 
+    async def reset_password(self, id: UUID, password: str | None, actor: Principal) -> str | None:
+        """Sets a password that must be changed; returns it if it was made up here. Ends all sessions.
+
+        Raises NotFound, Conflict for oneself, Forbidden for who may more than the actor, WeakPassword.
+        """
+        target = await self.users.read(id, UserColumns)
+        made_up = None if password is not None else self._made_up()
+        hashed = await self.hashed(made_up or password or "", target.email, target.full_name, "new_password")
+        async with self.uow.transaction():
+            row = await self._touchable(id, actor)
+            _not_oneself(row, actor, "reset the password of")
+            await self._require_reach(row, actor)
+            limits = {"must_change_password": True, "password_expires_at": now() + TEMPORARY_LIFE}
+            await self.users.update(row, {"password_hash": hashed, **limits})
+            await self._end_everything(row, "password_reset")
+        return made_up
+
+    async def explain(self, id: UUID) -> EffectivePrivileges:
+        """What a user may, and where each privilege comes from. Raises NotFound."""
+        row = await self.users.read(id, UserRow)
+        found = await self.roles.explain(row.pk)
+        return EffectivePrivileges(
+            is_superuser=any(source.via == "superuser" for sources in found.values() for source in sources),
+            privileges=[EffectivePrivilege(code=code, sources=sources) for code, sources in found.items()],
+        )
+
     async def set_roles(self, id: UUID, role_ids: list[UUID], actor: Principal) -> UserRead:
         """Makes the user's roles be exactly these. Raises NotFound, Conflict, LastSuperuser, Forbidden, Invalid."""
         async with self.uow.transaction():
@@ -114,10 +152,22 @@ class UserService:
     # shared with the account's own use cases
 
     async def draft(self, email: str, password: str, full_name: str | None) -> User:
-        """A user not yet stored; hashing happens here, before any transaction. Raises WeakPassword."""
-        check_policy(password, min_length=self.password_min_length, email=email, full_name=full_name)
-        hashed = await self.hasher.hash(password)
+        """A user not yet stored; hashing happens here, before any transaction. Raises WeakPassword and others."""
+        hashed = await self.hashed(password, email, full_name)
         return User(email=email, full_name=full_name, password_hash=hashed)
+
+    async def hashed(
+        self, password: str, email: str, full_name: str | None = None, field: str = "password"
+    ) -> str:
+        """The hash of a password that may be set. Raises WeakPassword, CompromisedPassword, Unavailable."""
+        minimum = self.kernel.password_min_length
+        check_policy(password, min_length=minimum, email=email, full_name=full_name, field=field)
+        return await self.kernel.hasher.hash(password)
+
+    def _made_up(self) -> str:
+        """A password to be read out on the telephone: no characters that look alike."""
+        length = max(20, self.kernel.password_min_length)
+        return "".join(choice(_SPEAKABLE) for _ in range(length))
 
     async def _remove(self, row: User, *, hard: bool) -> None:
         await self._end_everything(row, "deleted")
@@ -134,6 +184,15 @@ class UserService:
         if not actor.is_superuser and (await self.roles.rights_of(_key(row))).is_superuser:
             raise Forbidden("Only superusers touch superusers.")
         return row
+
+    async def _require_reach(self, row: User, actor: Principal) -> None:
+        """Whoever sets the password of an account can act as it: nobody takes over who may more than they do.
+
+        What everybody gets who registers is not asked for. Raises Forbidden.
+        """
+        held = (await self.roles.rights_of(_key(row))).privileges
+        if not actor.holds_all(held - await self.roles.privileges_of_role(DEFAULT_ROLE)):
+            raise Forbidden("That account may more than you do.")
 
     async def _not_last_superuser(self, row: User, unless_holding: list[UUID] | None = None) -> None:
         """Raises LastSuperuser if the row is the only active superuser and would not be one afterwards."""

@@ -37,10 +37,11 @@ class Rig:
         authenticator = self.api.app.kernel.authenticator
         assert isinstance(authenticator, PrincipalService)
         authenticator.forget()
+        self.api.app.kernel.profiles.forget()
 
-    def entries(self) -> list[bytes]:
+    def entries(self, kind: str = "rights") -> list[bytes]:
         with self.redis as redis:
-            return sorted(redis.scan_iter("tessera:*"))
+            return sorted(redis.scan_iter(f"tessera:{kind}:*"))
 
     async def decides_rightly(self, admin: Caller, reader: Caller, stranger: Caller) -> None:
         """Who may is let in, who may not isn't; whoever loses a right or the account loses it at once."""

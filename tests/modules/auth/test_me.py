@@ -9,7 +9,7 @@ async def test_plain_user(api: Api) -> None:
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
     me = answer.json()
-    assert set(me) == {"user", "method", "session_id", "is_superuser", "roles", "privileges"}
+    assert set(me) == {"user", "method", "api_key_id", "session_id", "is_superuser", "roles", "privileges"}
     assert (me["user"]["id"], me["user"]["email"]) == (user.id, user.email)
     assert (me["method"], me["is_superuser"]) == ("jwt", False)
     assert len(me["session_id"]) == 36

@@ -81,13 +81,13 @@ async def test_closed_registration_lets_nobody_in(backend: Backend, unique: str)
 @pytest.mark.parametrize(
     "password",
     [
-        "abcdefghijklmno",
+        "vuxkqhzrowmtbne",
         "               ",
         "\N{GRINNING FACE}" * 15,
         "\u00e9" * 15,
         "e\u0301" * 128,
         "x" * 128,
-        "123456789012345",
+        "739105264812530",
         "tessera is a house of stone",
     ],
 )
@@ -134,7 +134,7 @@ async def test_shorter_minimum_can_be_set(backend: Backend, unique: str) -> None
     async with run_app(settings) as app:
         api = Api(app)
         assert_problem(await register(api, f"{unique}@example.com", "abcdefg"), 422, "weak_password")
-        assert (await register(api, f"{unique}@example.com", "abcdefgh")).status_code == 201
+        assert (await register(api, f"{unique}@example.com", "wqzkvtmp")).status_code == 201
 
 
 @pytest.mark.parametrize(
