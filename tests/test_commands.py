@@ -61,7 +61,7 @@ def test_from_nothing_to_a_user(program: Program, backend: Backend) -> None:
     assert found.stdout.split()[-1] == EMAIL
     assert found.stderr == "1 of 1\n"
     removed = json.loads(program.must("cleanup-tokens", "--keep-days", "0", "--json"))
-    assert removed == {"refresh_tokens": 0, "sessions": 0}
+    assert removed == {"refresh_tokens": 0, "sessions": 0, "password_resets": 0, "throttle_tallies": 0}
 
 
 @pytest.mark.parametrize(

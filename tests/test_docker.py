@@ -25,6 +25,8 @@ SECRETS = {
     "CACHE_PASSWORD",
     "ALLOWED_HOSTS",
 }
+# Empty means the program's own default: nothing here may decide in its place.
+HANDED_THROUGH = {"PUBLIC_BASE_URL", "SMTP_URL", "MAIL_FROM", "REGISTER_LIMIT", "RATE_LIMIT"}
 TEMPORARY = "/tmp"  # noqa: S108  the container's own
 WRITABLE = {"/srv/tessera/data", "/srv/tessera/logs"}
 SERVE = ["python", "-m", "app", "serve", "--host", "0.0.0.0", "--port", "8000"]
@@ -109,6 +111,7 @@ def _parts(services: dict[str, Any]) -> dict[str, bool]:
         "health": all("test" in s.get("healthcheck", {}) for s in (db, cache)) and "healthcheck" not in api,
         "database is kept": "db:/var/lib/postgresql/data" in db.get("volumes", []),
         "required": required == SECRETS and not SECRETS & optional,
+        "mail and limits": all(environment.get(name) == f"${{{name}:-}}" for name in HANDED_THROUGH),
         "cache password": "DFLY_requirepass" in cache.get("environment", {})
         and ":${CACHE_PASSWORD" in environment["CACHE_URL"],
         "cache memory": "mem_limit" in cache and any("--maxmemory=" in part for part in cache["command"]),
@@ -209,6 +212,8 @@ PLANTS: list[tuple[str, Plant]] = [
     ("database is kept", lambda c: c["services"]["db"].pop("volumes")),
     ("required", lambda c: c["services"]["api"]["environment"].update(SECRET_KEY="${SECRET_KEY:-weak}")),
     ("required", lambda c: c["services"]["api"]["environment"].update(ADMIN_PASSWORD="ChangeMe123!")),
+    ("mail and limits", lambda c: c["services"]["api"]["environment"].pop("SMTP_URL")),
+    ("mail and limits", lambda c: c["services"]["api"]["environment"].update(RATE_LIMIT="100/minute")),
     ("cache password", lambda c: c["services"]["cache"].pop("environment")),
     ("cache memory", lambda c: c["services"]["cache"].pop("mem_limit")),
     ("migration", lambda c: c["services"]["migrate"].update(restart="always")),

@@ -34,11 +34,11 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 async def load(url: str, requests: int) -> set[int]:
     """Failed logins, many at once; the statuses that came."""
     limits = httpx2.Limits(max_connections=32)
-    body = {"email": "nobody@example.com", "password": "x" * 200}
     async with httpx2.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
 
         async def one(number: int) -> int:
             headers = {"X-Request-ID": f"load-{number}", "User-Agent": "agent" * 40}
+            body = {"email": f"nobody-{number}@example.com", "password": "x" * 200}
             answer = await client.post("/api/v1/auth/login", json=body, headers=headers)
             return int(answer.status_code)
 
@@ -47,6 +47,7 @@ async def load(url: str, requests: int) -> set[int]:
 
 def test_two_workers_write_whole_lines(program: Program, tmp_path: Path) -> None:
     program = program.but(DATABASE_URL="sqlite+aiosqlite:///./data/logged.db", LOG_DIR=str(tmp_path / "logs"))
+    program = program.but(LOGIN_MAX_FAILURES_PER_ADDRESS=str(REQUESTS + 1))
     program.must("init-db")
     serve = ("-m", "app", "serve", "--workers", "2", "--port", "{port}")
     with program.serving(*serve, path="/health/ready") as served:

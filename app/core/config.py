@@ -130,13 +130,15 @@ class Settings(BaseSettings):
     @field_validator("register_limit", "rate_limit")
     @classmethod
     def _rate(cls, value: str | None) -> str | None:
-        from limits import parse  # noqa: PLC0415  start-up only
+        from limits import parse_many  # noqa: PLC0415  start-up only
 
         if value:
             try:
-                parse(value)
+                (rate,) = parse_many(value)
             except ValueError:
-                raise ValueError("must be empty or a rate, such as 100/minute") from None
+                rate = None
+            if rate is None or rate.amount < 1:
+                raise ValueError("must be empty or one rate, such as 100/minute")
         return value
 
     @field_validator("public_base_url")

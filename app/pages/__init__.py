@@ -1,1 +1,1 @@
-"""The pages for people: landing page, API documentation, error reference. No table, no privilege."""
+"""The pages for people: landing page, password reset, API documentation, error reference. No table, no privilege."""

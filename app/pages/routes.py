@@ -17,7 +17,7 @@ from app.pages.errors_page import errors_html
 from app.pages.landing import landing_html
 from app.pages.rendering import render
 
-OWN_ASSETS = ("tessera.css", "tessera.svg", "mosaic.svg")
+OWN_ASSETS = ("tessera.css", "tessera.svg", "mosaic.svg", "reset.css", "reset.js")
 DOCS_ASSETS = ("swagger-init.js", "swagger-page.css", "redoc-init.js", "redoc-page.css")
 SWAGGER_ASSETS = ("swagger-ui-5.35.0.js", "swagger-ui-5.35.0.css")
 REDOC_SCRIPT = "redoc-2.5.4.js"
@@ -31,13 +31,15 @@ REDOC_EDITS = (
 
 
 def page_routes(*, docs_enabled: bool, version: str) -> list[BaseRoute]:
-    """The landing page always; the documentation, and its assets, only where it is enabled (else 404)."""
+    """Landing page and password reset always; the documentation only where it is enabled (else 404)."""
 
     def landing() -> Document:
         return page(landing_html(docs_enabled=docs_enabled, version=version))
 
     always: list[BaseRoute] = [
         page_route("/", landing),
+        # Links in mails lead here: <base_url>/reset-password#token=…
+        page_route("/reset-password", lambda: page(render("reset.html"))),
         asset_route("/assets", {name: asset(name) for name in OWN_ASSETS}),
     ]
     return [*always, *_docs_routes()] if docs_enabled else always

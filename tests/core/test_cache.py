@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import orjson
 import pytest
 from redis import Redis
 from redis.exceptions import ConnectionError as Lost
+from structlog.testing import capture_logs
 
 from app.core import cache as cache_module
 from app.core.cache import MAX_VALUE_BYTES, Breaker, Cache, MemoryCache, RedisCache, open_cache
@@ -132,6 +134,15 @@ async def test_value_that_is_too_large_is_a_miss(redis_cache: RedisCache) -> Non
 
 
 @needs_redis
+async def test_value_that_would_be_a_miss_is_not_sent(redis_cache: RedisCache, server: RedisServer) -> None:
+    await redis_cache.set("key", "x" * MAX_VALUE_BYTES, 60)
+    with Redis.from_url(server.url()) as client:
+        assert client.dbsize() == 0
+        client.set("tessera:key", orjson.dumps("x" * MAX_VALUE_BYTES))
+    assert await redis_cache.get("key") is None
+
+
+@needs_redis
 async def test_frozen_server_costs_three_slow_calls(
     redis_cache: RedisCache, server: RedisServer, clock: Clock
 ) -> None:
@@ -213,6 +224,21 @@ def test_breaker_lets_one_call_look_and_closes_when_that_succeeds(clock: Clock) 
     assert breaker.lets_through()
     breaker.succeeded()
     assert all(breaker.lets_through() for _ in range(5))
+
+
+def test_breaker_tells_each_change_once_and_of_what(clock: Clock) -> None:
+    breaker = Breaker("probe")
+    with capture_logs() as logs:
+        for _ in range(5):
+            breaker.failed(Lost())
+        clock.later = 2.1
+        breaker.failed(Lost())
+        for _ in range(3):
+            breaker.succeeded()
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("probe.lost", "warning"),
+        ("probe.back", "info"),
+    ]
 
 
 async def test_crowd_waits_for_a_frozen_server_once(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:

@@ -20,7 +20,8 @@ from app.pages.documents import EMPTY_STYLE, STATIC
 from app.pages.rendering import TEMPLATES
 from app.pages.routes import REDOC_EDITS, page_routes
 
-PAGES = ["/", "/docs", "/redoc", "/docs/errors"]
+ALWAYS = ["/", "/reset-password"]
+PAGES = [*ALWAYS, "/docs", "/redoc", "/docs/errors"]
 DOCS_PATHS = [
     "/docs",
     "/redoc",
@@ -166,7 +167,7 @@ def test_origin_check_sees_a_planted_violation(text: str) -> None:
 async def test_every_reference_resolves(*, docs_enabled: bool, prefix: str) -> None:
     app = Starlette(routes=[Mount(prefix, app=_app(docs_enabled=docs_enabled))])
     async with _client(app) as client:
-        for path in PAGES if docs_enabled else ["/"]:
+        for path in PAGES if docs_enabled else ALWAYS:
             page = await client.get(prefix + path)
             assert page.status_code == 200
             references = _Reader(page.text).references
@@ -178,7 +179,7 @@ async def test_every_reference_resolves(*, docs_enabled: bool, prefix: str) -> N
 
 
 async def test_every_fragment_has_its_anchor(client: AsyncClient) -> None:
-    for path in ["/", "/docs/errors"]:
+    for path in [*ALWAYS, "/docs/errors"]:
         page = _Reader((await client.get(path)).text)
         assert {reference[1:] for reference in page.references if reference.startswith("#")} <= set(page.ids)
         assert len(page.ids) == len(set(page.ids))
@@ -208,6 +209,18 @@ async def test_docs_off_landing_shows_no_docs_and_no_version(
     for word in ["/health", "/api/v1", "docs/RBAC_GUIDE.md", "scripts/dev.py run"]:
         assert word in private
         assert word in public
+
+
+async def test_reset_page_is_told_no_token_and_says_so_without_script(closed: AsyncClient) -> None:
+    answer = await closed.get("/reset-password", params={"token": "canary"})
+
+    assert answer.status_code == 200
+    assert "canary" not in answer.text
+    assert re.search(r"<noscript>.*needs JavaScript.*</noscript>", answer.text, re.DOTALL)
+    assert re.search(r"<form [^>]*\bhidden>", answer.text)
+    assert answer.text.count('autocomplete="new-password"') == 2
+    fields = re.findall(r'<input id="([^"]+)"', answer.text)
+    assert sorted(fields) == sorted(re.findall(r'<label for="([^"]+)"', answer.text))
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/assets/tessera.css", "/docs/assets/redoc-2.5.4.js"])
