@@ -1,5 +1,6 @@
 """Settings from the environment and `.env`, and what production refuses to start with."""
 
+from email.utils import getaddresses
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -152,9 +153,21 @@ class Settings(BaseSettings):
     @field_validator("smtp_url")
     @classmethod
     def _smtp(cls, value: str) -> str:
-        url = urlsplit(value)
+        url, wrong = urlsplit(value), "must be empty or a smtp:// or smtps:// URL"
+        try:
+            _ = url.port  # of what is no number, or too large, urlsplit says so only here
+        except ValueError:
+            raise ValueError(wrong) from None
         if value and (url.scheme not in {"smtp", "smtps"} or not url.hostname):
-            raise ValueError("must be empty or a smtp:// or smtps:// URL")
+            raise ValueError(wrong)
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _sender(cls, value: str) -> str:
+        addresses = getaddresses([value]) if value else []
+        if value and (len(addresses) != 1 or "@" not in addresses[0][1]):
+            raise ValueError("must be empty or a sender, such as Example <noreply@example.com>")
         return value
 
     @field_validator("admin_email")

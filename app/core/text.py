@@ -35,13 +35,16 @@ def _of_a_person(value: str) -> str:
 
 
 def canonical_email(value: str) -> str:
-    """The one form of an address: trimmed, NFKC, case-folded. Raises ValueError for what is no address."""
+    """The one form of an address: trimmed, NFKC, lower case. Raises ValueError for what is no address.
+
+    Not case-folded: that would write `groß@` as `gross@`, which may be somebody else's mailbox (CVE-2019-19844).
+    """
     text = unicodedata.normalize("NFKC", value.strip())
     try:
         parsed = validate_email(text, check_deliverability=False, test_environment=True)
     except EmailNotValidError as error:
         raise ValueError("must be an e-mail address") from error
-    address = parsed.normalized.casefold()
+    address = parsed.normalized.lower()
     if len(address) > EMAIL_LENGTH:
         raise ValueError(f"must be at most {EMAIL_LENGTH} characters")
     return address

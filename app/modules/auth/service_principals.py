@@ -32,6 +32,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 STAMP_SECONDS = 2.0
 _RIGHTS_SECONDS = 3600
+_DEAD_SECONDS = 60
 _COARSE = timedelta(minutes=1)
 _NO_KEY = "0" * 64
 
@@ -50,14 +51,18 @@ class PrincipalService:
         self._stamps: Coalescer[UUID, Stamp] = Coalescer(self._load_stamps, STAMP_SECONDS)
         self._key_stamps: Coalescer[str, KeyStamp] = Coalescer(self._load_key_stamps, STAMP_SECONDS)
         self._noted = MemoryCache()
+        self._dead = MemoryCache()
 
     async def authenticate(self, token: str) -> Principal:
         """The caller of an access token. Raises TokenInvalid, TokenExpired, TokenRevoked, Unavailable."""
         claims = self._tokens.read(token)
-        stamp = await _in_time(self._stamps, claims.session_id)
-        if stamp is None or not stamp.is_alive(now()) or stamp.auth_version != claims.ver:
+        if self._dead.peek(claims.jti):
             raise TokenRevoked
-        if stamp.user_id != claims.user_id:
+        stamp = await _in_time(self._stamps, claims.session_id)
+        if stamp is None or stamp.user_id != claims.user_id:
+            raise TokenRevoked
+        if not stamp.is_alive(now()) or stamp.auth_version != claims.ver:
+            self._dead.put(claims.jti, value=True, ttl_seconds=_DEAD_SECONDS)  # what ended never lives again
             raise TokenRevoked
         return Principal(
             user_id=claims.user_id,
@@ -96,6 +101,7 @@ class PrincipalService:
         """Empties this process's memory; for tests that empty the database."""
         self._rights.forget()
         self._noted.clear()
+        self._dead.clear()
 
     async def _load_stamps(self, ids: Sequence[UUID]) -> Mapping[UUID, Stamp]:
         return await stamps(UnitOfWork(self._database), ids)
