@@ -1,6 +1,7 @@
 """Who asks, and what they may."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -40,8 +41,8 @@ class Rights:
 class Principal:
     """A caller whose credential is genuine and alive. `user_pk` is the integer key, for queries only.
 
-    Of `session_id` and `api_key_id` one is set, as `method` says. `profile_key` names the present state of the
-    account's row: what is cached under it can't be stale.
+    Of `session_id` and `api_key_id` one is set, as `method` says. `row_state` is what tells one state of the
+    account's row from every other: its version, its last change, its last login.
     """
 
     user_id: UUID
@@ -51,12 +52,17 @@ class Principal:
     method: Literal["jwt", "api_key"] = "jwt"
     api_key_id: UUID | None = None
     must_change_password: bool = False
-    profile_key: str = ""
+    row_state: tuple[int, datetime | None, datetime | None] = (0, None, None)
 
     @property
     def is_superuser(self) -> bool:
         """Whether every check passes."""
         return self.rights.is_superuser
+
+    @property
+    def profile_key(self) -> str:
+        """Names the account's row as it was when this request began: what is cached under it can't be stale."""
+        return f"profile:{self.user_id}:{'/'.join(map(str, self.row_state))}"
 
     def can(self, privilege: str) -> bool:
         """Whether the caller holds a privilege; names match exactly."""

@@ -39,6 +39,7 @@ def account_columns() -> list[ColumnElement[Any]]:
         users.c.deleted_at,
         users.c.rights_version,
         users.c.version.label("user_version"),
+        users.c.updated_at.label("user_updated_at"),
         users.c.last_login_at,
         PrivilegeService.epoch().label("rbac_epoch"),
     ]
@@ -60,8 +61,14 @@ class Stamp:
     deleted_at: datetime | None
     rights_version: int
     user_version: int
+    user_updated_at: datetime
     last_login_at: datetime | None
     rbac_epoch: int
+
+    @property
+    def row_state(self) -> tuple[int, datetime, datetime | None]:
+        """What changes whenever anything changes that the user's own account shows."""
+        return self.user_version, self.user_updated_at, self.last_login_at
 
     def is_alive(self, moment: datetime) -> bool:
         """Whether session and account are in order at this moment."""

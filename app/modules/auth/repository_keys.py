@@ -37,8 +37,14 @@ class KeyStamp:
     deleted_at: datetime | None
     rights_version: int
     user_version: int
+    user_updated_at: datetime
     last_login_at: datetime | None
     rbac_epoch: int
+
+    @property
+    def row_state(self) -> tuple[int, datetime, datetime | None]:
+        """As of `Stamp`."""
+        return self.user_version, self.user_updated_at, self.last_login_at
 
     def is_alive(self, moment: datetime) -> bool:
         """Whether key and owner are in order at this moment."""

@@ -70,7 +70,7 @@ class PrincipalService:
             session_id=claims.session_id,
             rights=await self._rights_of(stamp),
             must_change_password=stamp.must_change_password,
-            profile_key=_profile_key(stamp),
+            row_state=stamp.row_state,
         )
 
     async def authenticate_key(self, key: str) -> Principal:
@@ -94,7 +94,7 @@ class PrincipalService:
             rights=rights if stamp.privileges is None else rights.narrowed_to(frozenset(stamp.privileges)),
             method="api_key",
             api_key_id=stamp.id,
-            profile_key=_profile_key(stamp),
+            row_state=stamp.row_state,
         )
 
     def forget(self) -> None:
@@ -146,9 +146,3 @@ async def _in_time(coalescer: Coalescer[K, V], key: K) -> V | None:
 
 def _is_stale(last_used_at: datetime | None, moment: datetime) -> bool:
     return last_used_at is None or moment - last_used_at >= _COARSE
-
-
-def _profile_key(stamp: Stamp | KeyStamp) -> str:
-    """The row's version, and the one shown column that bookkeeping changes without raising it."""
-    login = stamp.last_login_at.isoformat() if stamp.last_login_at else ""
-    return f"profile:{stamp.user_id}:{stamp.user_version}:{login}"
