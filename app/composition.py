@@ -13,7 +13,7 @@ from app.auth.tokens import AccessTokens
 from app.auth.turnstile import Turnstile
 from app.core.cache import open_cache
 from app.core.config import Environment, Settings
-from app.core.database import Database, ListRules
+from app.core.database import AuditRules, Database, ListRules
 from app.core.job import Job
 from app.core.keys import Keyring, Signer
 from app.core.mail import open_mailer
@@ -44,6 +44,7 @@ def open_database(settings: Settings, keyring: Keyring, url: URL | None = None) 
         pool_size=settings.database_pool_size,
         durable=settings.environment is not Environment.TEST,
         fallback=url is not None,
+        audit=AuditRules(settings.audit_guard, settings.audit_bulk_max_rows, settings.requires_actor),
     )
 
 

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     public_base_url: str = ""
     smtp_url: str = Field(default="", repr=False)
     mail_from: str = ""
+    audit_access_durability: Literal["batched", "durable"] = "batched"
+    audit_access_exclude: CommaList = ()
+    audit_guard: Literal["refuse", "warn", "off"] = "refuse"
+    audit_require_actor: bool | None = None
+    audit_bulk_max_rows: int = Field(default=50_000, ge=1, le=10_000_000)
     docs_enabled: bool | None = None
     metrics_enabled: bool | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -86,7 +91,10 @@ class Settings(BaseSettings):
     def _unknown_is_production(cls, value: object) -> object:
         return value if value in set(Environment) else Environment.PRODUCTION
 
-    @field_validator("secret_keys_old", "cors_origins", "allowed_hosts", "trusted_proxies", mode="before")
+    @field_validator(
+        *("secret_keys_old", "cors_origins", "allowed_hosts", "trusted_proxies", "audit_access_exclude"),
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -209,6 +217,11 @@ class Settings(BaseSettings):
     def metrics(self) -> bool:
         """Whether `/metrics` answers: as set, else only in development."""
         return (not self.is_production) if self.metrics_enabled is None else self.metrics_enabled
+
+    @property
+    def requires_actor(self) -> bool:
+        """Whether a write by nobody is refused: as set, else in production."""
+        return self.is_production if self.audit_require_actor is None else self.audit_require_actor
 
     @property
     def json_console(self) -> bool:

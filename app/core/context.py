@@ -25,6 +25,7 @@ class RequestContext:
     user_agent: str | None = None
     session_id: UUID | None = None
     api_key_id: UUID | None = None
+    reason: str | None = None
 
 
 _EMPTY = RequestContext(actor_type="unknown")

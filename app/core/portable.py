@@ -28,6 +28,10 @@ _WHERE = ("sqlite_where", "postgresql_where")
 def make_portable(_context: object, _revision: object, directives: Iterable[Any]) -> None:
     """Alembic's hook `process_revision_directives`: rewrites the downgrade in place."""
     for script in directives:
+        if isinstance(script, MigrationScript) and script.upgrade_ops is not None:
+            for operation in _flat(script.upgrade_ops):
+                if isinstance(operation, CreateTableOp):
+                    operation.info = {}  # notes of the model, which the database has no place for
         if isinstance(script, MigrationScript) and script.downgrade_ops is not None:
             for operation in _flat(script.downgrade_ops):
                 _rewrite(operation)

@@ -26,7 +26,9 @@ class Searchable(SQLModel):
     """Mixin of table classes: keeps `search_text` up to date. `searchable` names the columns, the weightiest first."""
 
     searchable: ClassVar[tuple[str, ...]]
-    search_text: str = Field(default="", sa_type=Text, sa_column_kwargs={"info": {"derived": True}})
+    search_text: str = Field(
+        default="", sa_type=Text, sa_column_kwargs={"info": {"derived": True, "audit": "exclude"}}
+    )
 
 
 @event.listens_for(Searchable, "before_insert", propagate=True)

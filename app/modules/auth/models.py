@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import JSON, Index
 from sqlmodel import Field, SQLModel
 
+from app.core.audit.policy import bookkeeping, not_audited
 from app.core.entity import Key, Record
 from app.core.text import EMAIL_LENGTH
 
@@ -18,9 +19,9 @@ class AuthSession(Record, table=True):
     __tablename__ = "sessions"
 
     user_pk: int = Field(foreign_key="users.pk", ondelete="CASCADE", index=True, sa_type=Key)
-    auth_version: int
+    auth_version: int = Field(sa_column_kwargs=bookkeeping())
     expires_at: datetime
-    last_used_at: datetime
+    last_used_at: datetime = Field(sa_column_kwargs=bookkeeping())
     revoked_at: datetime | None = None
     revoked_reason: str | None = Field(default=None, max_length=32)
     ip: str | None = Field(default=None, max_length=45)
@@ -31,6 +32,7 @@ class RefreshToken(SQLModel, table=True):
     """A refresh token, by its hash only. `used_at` is set when its successor was given out."""
 
     __tablename__ = "refresh_tokens"
+    __table_args__ = not_audited("Machinery of a session, renewed every quarter of an hour; its end is told.")
 
     pk: int | None = Field(default=None, primary_key=True, sa_type=Key)
     session_pk: int = Field(foreign_key="sessions.pk", ondelete="CASCADE", index=True, sa_type=Key)
@@ -58,7 +60,7 @@ class ApiKey(Record, table=True):
     key_hash: str = Field(max_length=64)
     privileges: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
     expires_at: datetime | None = None
-    last_used_at: datetime | None = None
+    last_used_at: datetime | None = Field(default=None, sa_column_kwargs=bookkeeping())
     revoked_at: datetime | None = None
 
 
@@ -70,6 +72,7 @@ class PasswordReset(SQLModel, table=True):
     """
 
     __tablename__ = "password_resets"
+    __table_args__ = not_audited("A mailed link for half an hour; what is done with it is told.")
 
     pk: int | None = Field(default=None, primary_key=True, sa_type=Key)
     email: str = Field(max_length=EMAIL_LENGTH)
@@ -87,6 +90,7 @@ class ThrottleTally(SQLModel, table=True):
     """Failures, or requests, counted for somebody: `key` is a keyed hash of whom and of what."""
 
     __tablename__ = "throttle_tallies"
+    __table_args__ = not_audited("Counts against guessing, by hashes of whom they are about.")
 
     pk: int | None = Field(default=None, primary_key=True, sa_type=Key)
     key: str = Field(max_length=64, unique=True)

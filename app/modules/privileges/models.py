@@ -3,6 +3,7 @@
 from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
+from app.core.audit.policy import not_audited
 from app.core.entity import Entity, Key, live_index
 from app.core.faults import taken
 
@@ -35,6 +36,7 @@ class RbacEpoch(SQLModel, table=True):
     """
 
     __tablename__ = "rbac_epoch"
+    __table_args__ = not_audited("A stamp that puts cached rights out of reach.")
 
     pk: int = Field(primary_key=True, sa_type=Key)
     value: int = Field(sa_type=BigInteger)

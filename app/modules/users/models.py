@@ -7,6 +7,7 @@ from typing import ClassVar
 from sqlalchemy import BigInteger, text
 from sqlmodel import Field
 
+from app.core.audit.policy import bookkeeping, shown
 from app.core.entity import Entity, live_index
 from app.core.faults import taken
 from app.core.search import Searchable
@@ -44,8 +45,8 @@ class User(Entity, Searchable, table=True):
     password_hash: str = Field(max_length=255)
     is_blocked: bool = False
     blocked_reason: str | None = Field(default=None, max_length=500)
-    must_change_password: bool = False
-    password_expires_at: datetime | None = None
-    last_login_at: datetime | None = None
-    auth_version: int = 1
-    rights_version: int = Field(default_factory=new_stamp, sa_type=BigInteger)
+    must_change_password: bool = Field(default=False, sa_column_kwargs=shown())
+    password_expires_at: datetime | None = Field(default=None, sa_column_kwargs=shown())
+    last_login_at: datetime | None = Field(default=None, sa_column_kwargs=bookkeeping())
+    auth_version: int = Field(default=1, sa_column_kwargs=bookkeeping())
+    rights_version: int = Field(default_factory=new_stamp, sa_type=BigInteger, sa_column_kwargs=bookkeeping())

@@ -1,0 +1,145 @@
+"""From a column's value to what stands in the log: redacted, converted to JSON, cut where it is too long.
+
+One pure function for each step; none of them ever raises, since the business change would fail with it.
+"""
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from itertools import pairwise
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+REDACTED = "[redacted]"
+MAX_VALUE_BYTES = 8 * 1024
+MAX_ROW_BYTES = 64 * 1024
+_HEAD_CHARACTERS = 256
+_EXACT = 2**53  # larger whole numbers lose digits in other JSON readers (RFC 8259 6)
+_MAX_DEPTH = 32
+_SECRET = frozenset(
+    (
+        *(
+            "pass",
+            "passwd",
+            "password",
+            "passphrase",
+            "hash",
+            "secret",
+            "token",
+            "apikey",
+            "private",
+            "otp",
+            "pin",
+        ),
+        *("cvv", "ssn", "salt", "credential", "credentials", "session", "jti", "cookie", "authorization"),
+    )
+)
+_SEGMENT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_UNFIT = re.compile("[\x00\ud800-\udfff]")
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a whole word of a snake_case or camelCase name speaks of a secret: `api_key`, not `shipping`."""
+    words = [word.lower() for word in _SEGMENT.findall(name)]
+    return bool(_SECRET & set(words)) or ("api", "key") in set(pairwise(words))
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """The JSON form: instants in UTC with `Z`, decimals and large numbers as texts, bytes by size and digest."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Enum):
+        return plain(value.value, depth)
+    if isinstance(value, str):
+        return _UNFIT.sub("\ufffd", value)
+    if isinstance(value, int):
+        return value if -_EXACT <= value <= _EXACT else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    return (
+        _scalar(value)
+        if not isinstance(value, Mapping | Sequence | set | frozenset)
+        else _nested(value, depth)
+    )
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, datetime):
+        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return (
+            moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment.year > 1 else value.isoformat()
+        )
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        return str(value.total_seconds())
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, UUID):
+        return str(value)
+    return {"$type": type(value).__name__}
+
+
+def _nested(value: Any, depth: int) -> Any:
+    if isinstance(value, bytes | bytearray | memoryview):
+        raw = bytes(value)
+        return {"$bytes": len(raw), "sha256": hashlib.sha256(raw).hexdigest()}
+    if depth >= _MAX_DEPTH:
+        return {"$type": type(value).__name__}
+    if isinstance(value, Mapping):
+        return {
+            plain(str(name)): _masked(item, depth + 1)
+            if is_secret_name(str(name))
+            else plain(item, depth + 1)
+            for name, item in value.items()
+        }
+    items = [plain(item, depth + 1) for item in value]
+    return items if isinstance(value, Sequence) else sorted(items, key=repr)
+
+
+def _masked(value: Any, depth: int) -> Any:
+    """Nothing stays visibly nothing; all else becomes the same constant, whatever its type and size."""
+    return None if value is None or depth < 0 else REDACTED
+
+
+def mask(value: Any) -> Any:
+    """What stands for a secret. None stays None: that there was none is visible."""
+    return _masked(value, 0)
+
+
+def shortened(value: Any, limit: int = MAX_VALUE_BYTES) -> tuple[Any, bool]:
+    """The value, or what it was: its size, its digest, how it begins. And whether it was cut."""
+    if isinstance(value, str) and len(value) * 4 <= limit:
+        return value, False
+    if value is None or isinstance(value, bool | int | float):
+        return value, False
+    raw = value.encode() if isinstance(value, str) else orjson.dumps(value)
+    if len(raw) <= limit:
+        return value, False
+    head = value if isinstance(value, str) else raw.decode()
+    digest = hashlib.sha256(raw).hexdigest()
+    return {"$truncated": True, "bytes": len(raw), "sha256": digest, "head": head[:_HEAD_CHARACTERS]}, True
+
+
+def fitted(image: dict[str, Any]) -> tuple[dict[str, Any], bool]:
+    """The image of a row, its longest values cut first until it is small enough; and whether any was cut."""
+    cut = False
+    made: dict[str, Any] = {}
+    for name, value in image.items():
+        made[name], was_cut = shortened(value)
+        cut = cut or was_cut
+    sizes = {name: len(orjson.dumps(value)) for name, value in made.items()} if len(made) > 7 else {}  # noqa: PLR2004
+    total = sum(sizes.values())
+    for name in sorted(sizes, key=lambda name: -sizes[name]):
+        if total <= MAX_ROW_BYTES:
+            break
+        made[name], was_cut = shortened(made[name], limit=512)
+        total += len(orjson.dumps(made[name])) - sizes[name]
+        cut = cut or was_cut
+    return made, cut
