@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, Table, Text, cast, func, insert, inspect
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, UOWTransaction
 
 from app.core.audit.cascades import Cascades
 from app.core.audit.images import Image, Key, read_rows
@@ -133,9 +133,10 @@ class Unaudited:
 class Flush:
     """What one flush touches. Images from before it are read at once for all rows that are known beforehand."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, context: UOWTransaction) -> None:
         """`connection`: the one that the flush writes through."""
         self.connection = connection
+        self._context = context
         self.before: dict[Table, dict[Key, Image]] = {}
         self.touched: list[tuple[TablePolicy, Key | None, Any, str]] = []
         self.cascades = Cascades(connection)
@@ -161,7 +162,12 @@ class Flush:
         for policy, keys in self._linked.items():
             rows = read_rows(self.connection, policy, keys, lock=False)
             made += [Change(policy, None, rows[key]) for key in keys if key in rows]
-        return [*made, *self._unlinked, *self.cascades.changes()]
+        told = {(policy.table.name, key) for policy, key, _, _ in self.touched}
+        return [*made, *self._unlinked, *self.cascades.changes(told)]
+
+    def maps(self, table: Table) -> bool:
+        """Whether a class stands for the table, so that its mapper tells of its rows."""
+        return any(table in mapper.tables for mapper in self._context.mappers)
 
     def unlink(self, policy: TablePolicy, keys: Sequence[Key]) -> None:
         """Rows of a link table that no class stands for, about to be deleted by a relationship."""
@@ -175,10 +181,10 @@ class Flush:
     def _images_after(self) -> dict[int, Image | None]:
         found: dict[int, Image | None] = {}
         unread: dict[TablePolicy, dict[Key, int]] = {}
-        for policy, _, target, kind in self.touched:
+        for policy, key, target, kind in self.touched:
             if kind == "delete":
                 continue
-            image = _of_object(policy, target)
+            image = None if self.cascades.empties(policy, key) else _of_object(policy, target)
             if image is not None:
                 found[id(target)] = image
             else:

@@ -1,6 +1,6 @@
 """What the database does by itself when a row is deleted: ON DELETE CASCADE and SET NULL, out of the metadata."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Column, Connection, Table
@@ -8,7 +8,6 @@ from sqlalchemy import Column, Connection, Table
 from app.core.audit.images import Image, Key, read_rows, referring
 from app.core.audit.policy import TablePolicy, policy_of, reason_of
 from app.core.audit.record import Change
-from app.core.entity import metadata
 
 _SETS = {"SET NULL", "SET DEFAULT"}
 
@@ -35,12 +34,16 @@ class Cascades:
         """Whether the row is told of here: then the unit of work's own delete of it isn't told twice."""
         return (policy.table.name, key) in self._told
 
-    def changes(self) -> list[Change]:
-        """Rows that went along, then rows that lost their reference."""
+    def empties(self, policy: TablePolicy, key: Key | None) -> bool:
+        """Whether the database takes a reference out of this row: then an object's own idea of it is out of date."""
+        return any(one is policy and own == key for one, own, _ in self._changed)
+
+    def changes(self, told: Container[tuple[str, Key | None]] = ()) -> list[Change]:
+        """Rows that went along, then rows that lost their reference and aren't `told` of elsewhere."""
         made = list(self._deleted)
         by_table: dict[TablePolicy, dict[Key, Image]] = {}
         for policy, key, image in self._changed:
-            if (policy.table.name, key) not in self._seen:  # not deleted by another way
+            if (policy.table.name, key) not in self._seen and (policy.table.name, key) not in told:
                 by_table.setdefault(policy, {})[key] = image
         for policy, before in by_table.items():
             after = read_rows(self._connection, policy, list(before), lock=False)
@@ -73,7 +76,7 @@ class Cascades:
 
 def _referring_columns(table: Table) -> Iterator[tuple[Column[Any], Column[Any]]]:
     """Columns of audited tables that refer to this one, with what they refer to."""
-    for other in metadata.tables.values():
+    for other in table.metadata.tables.values():
         if reason_of(other) is not None:
             continue
         for column in other.columns:

@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.orm import Mapper
+from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.sql.dml import Delete, Insert
-from sqlmodel import SQLModel
 
 from app.core.audit.capture import AuditRefused, Capture
 from app.core.audit.policy import policy_of, reason_of
@@ -32,24 +30,23 @@ _TRUNCATES = re.compile(r"\bTRUNCATE\b(?:\s+TABLE)?(?:\s+ONLY)?\s+([^;]*)", re.I
 
 
 @lru_cache(maxsize=4096)
-def audited_tables_written(statement: str) -> tuple[str, ...]:
-    """The audited tables that a text of SQL writes to."""
+def tables_written(statement: str) -> tuple[str, ...]:
+    """The names of the tables that a text of SQL writes to."""
     text = _NOISE.sub(" ", statement)
     names = [match[1] for match in _WRITES.finditer(text)]
     names += [name for match in _TRUNCATES.finditer(text) for name in match[1].split(",")]
     plain = {name.split(".")[-1].strip().split()[0].strip('"').lower() for name in names if name.strip()}
-    return tuple(sorted(name for name in plain if _is_audited(name)))
+    return tuple(sorted(plain))
 
 
-def _is_audited(name: str) -> bool:
-    table = metadata.tables.get(name)
-    return table is not None and reason_of(table) is None
-
-
-def stand_guard(engine: Engine, mode: Mode) -> None:
-    """Looks at every statement of an engine from now on."""
+def stand_guard(engine: Engine, mode: Mode, among: MetaData = metadata) -> None:
+    """Looks at every statement of an engine from now on, for writes to the audited tables `among` these."""
     if mode == "off":
         return
+
+    def audited_tables_written(statement: str) -> list[str]:
+        found = [(name, among.tables.get(name)) for name in tables_written(statement)]
+        return [name for name, table in found if table is not None and reason_of(table) is None]
 
     @event.listens_for(engine, "before_cursor_execute")
     def _look(
@@ -98,7 +95,7 @@ def _note_link(capture: Capture, context: Any) -> None:
         return
     table: Any = statement.table
     policy = policy_of(table)
-    if policy is None or table in _mapped_tables():
+    if policy is None or capture.flushing.maps(table):
         return
     keys: Sequence[Any] = [tuple(row[key] for key in policy.keys) for row in context.compiled_parameters]
     if isinstance(statement, Delete):
@@ -106,8 +103,3 @@ def _note_link(capture: Capture, context: Any) -> None:
             capture.flushing.unlink(policy, keys)
     else:
         capture.flushing.link(policy, keys)
-
-
-def _mapped_tables() -> set[Any]:
-    mappers: Sequence[Mapper[Any]] = list(SQLModel._sa_registry.mappers)  # noqa: SLF001  no public way to ask
-    return {table for mapper in mappers for table in mapper.tables}

@@ -45,8 +45,8 @@ def _on_commit(session: Session) -> None:
 
 
 @event.listens_for(AuditedSession, "before_flush")
-def _before_flush(session: Session, _context: UOWTransaction, _instances: object) -> None:
-    flush = Flush(session.connection())
+def _before_flush(session: Session, context: UOWTransaction, _instances: object) -> None:
+    flush = Flush(session.connection(), context)
     keys: dict[TablePolicy, list[Any]] = {}
     deleted: dict[TablePolicy, list[Any]] = {}
     for target in (*session.dirty, *session.deleted):
