@@ -92,7 +92,7 @@ def _rows() -> Iterator[RouteRow]:
             for context in iter_route_contexts(router.routes):
                 (guard,) = guards_at(context)
                 for method in sorted(context.methods or ()):
-                    yield RouteRow(module.name, method, f"{prefix}{context.path}", *_access(guard))
+                    yield RouteRow(module.name, method, f"{prefix}{context.path_format}", *_access(guard))
 
 
 def _access(guard: AnyGuard) -> tuple[str, str]:

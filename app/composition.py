@@ -11,9 +11,10 @@ from app.auth.passwords import PasswordHasher
 from app.auth.ports import Grants, Kernel, Sessions
 from app.auth.tokens import AccessTokens
 from app.auth.turnstile import Turnstile
+from app.core.audit.change_log import AuditRules, ChangeLog
 from app.core.cache import open_cache
 from app.core.config import Environment, Settings
-from app.core.database import AuditRules, Database, ListRules
+from app.core.database import Database, ListRules
 from app.core.job import Job
 from app.core.keys import Keyring, Signer
 from app.core.mail import open_mailer
@@ -44,7 +45,9 @@ def open_database(settings: Settings, keyring: Keyring, url: URL | None = None) 
         pool_size=settings.database_pool_size,
         durable=settings.environment is not Environment.TEST,
         fallback=url is not None,
-        audit=AuditRules(settings.audit_guard, settings.audit_bulk_max_rows, settings.requires_actor),
+        recorder=ChangeLog(
+            AuditRules(settings.audit_guard, settings.audit_bulk_max_rows, settings.requires_actor)
+        ),
     )
 
 
@@ -52,6 +55,17 @@ def open_platform(settings: Settings, catalog: Catalog, url: URL | None = None) 
     """Database, cache and modules. Opens no connection."""
     database = open_database(settings, settings.keyring, url)
     return Platform(settings, database, open_cache(settings.cache_url), catalog)
+
+
+def audit_settings(settings: Settings) -> dict[str, Any]:
+    """The settings under which the two logs are kept, as the log tells them itself."""
+    return {
+        "durability": settings.audit_access_durability,
+        "exclude": list(settings.audit_access_exclude),
+        "guard": settings.audit_guard,
+        "require_actor": settings.requires_actor,
+        "bulk_max_rows": settings.audit_bulk_max_rows,
+    }
 
 
 def assemble_kernel(platform: Platform) -> Kernel:

@@ -9,12 +9,14 @@ from typing import Any
 from fastapi import FastAPI
 
 import app as package
-from app.composition import assemble_kernel, close, open_platform
+from app.composition import assemble_kernel, audit_settings, close, open_platform
 from app.core import telemetry
+from app.core.audit.writer import AccessWriter
 from app.core.clients import ClientAddress
-from app.core.config import RefusedStart, Settings, get_settings
+from app.core.config import ROOT, RefusedStart, Settings, get_settings
 from app.core.handlers import install
 from app.core.logging import CHANNELS, configure, logger
+from app.core.middleware.access_log import AccessLogMiddleware
 from app.core.middleware.allowed_hosts import AllowedHostsMiddleware
 from app.core.middleware.body_limit import BodyLimitMiddleware
 from app.core.middleware.cors import CorsMiddleware
@@ -22,7 +24,6 @@ from app.core.middleware.faults import FaultsMiddleware
 from app.core.middleware.head import HeadMiddleware
 from app.core.middleware.rate_limit import RateLimitMiddleware
 from app.core.middleware.request_id import RequestIdMiddleware
-from app.core.middleware.request_log import RequestLogMiddleware
 from app.core.middleware.security_headers import SecurityHeadersMiddleware
 from app.core.module import Catalog
 from app.openapi import describe, operation_id
@@ -38,6 +39,7 @@ from app.registry import (
 )
 from app.startup import EXIT_REFUSED, Startup, choose_database
 
+SPOOL = ROOT / "data" / "spool"
 _log = logger("server")
 
 
@@ -58,6 +60,7 @@ def create_app(settings: Settings | None = None, catalog: Catalog | None = None)
         generate_unique_id_function=operation_id,
     )
     app.state.settings, app.state.catalog, app.state.api_prefix = settings, catalog, API_PREFIX
+    app.state.access_writer = AccessWriter(SPOOL)
     app.router.routes.extend(page_routes(docs_enabled=settings.docs, version=package.__version__))
     _include(app, catalog)
     install(app)
@@ -79,7 +82,7 @@ def _include(app: FastAPI, catalog: Catalog) -> None:
     for module in catalog.modules:
         for router in module.routers:
             prefix = API_PREFIX if router is module.router else ""
-            router.open(prefix)
+            router.open(prefix, module.name)
             app.include_router(router, prefix=prefix)
 
 
@@ -111,8 +114,14 @@ def _add_middleware(app: FastAPI, settings: Settings) -> None:
                 *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
             ],
         )
-    app.add_middleware(SecurityHeadersMiddleware)
-    app.add_middleware(RequestLogMiddleware)
+    app.add_middleware(
+        AccessLogMiddleware,
+        writer=app.state.access_writer,
+        api_prefix=API_PREFIX,
+        is_durable=settings.audit_access_durability == "durable",
+        excluded=settings.audit_access_exclude,
+    )
+    app.add_middleware(SecurityHeadersMiddleware)  # never answers; what the log refuses carries its headers
     app.add_middleware(RequestIdMiddleware, address=ClientAddress(settings.trusted_proxies))
 
 
@@ -124,6 +133,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     platform = open_platform(settings, app.state.catalog, await choose_database(settings))
     kernel = assemble_kernel(platform)
     app.state.platform, app.state.kernel = platform, kernel
+    writer: AccessWriter = app.state.access_writer
+    await writer.start(platform.database, audit_settings(settings))
     startup = Startup(platform, kernel.hasher)
     await startup.run()
     kernel.reset_mails.start()
@@ -137,6 +148,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         platform.ready = False
         await kernel.reset_mails.stop()
         await startup.stop()
+        await writer.stop()
         await close(platform, kernel)
         CHANNELS["activity"].flush()
         _log.info("stop")

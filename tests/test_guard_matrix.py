@@ -48,7 +48,9 @@ def all_routes() -> list[Route]:
             prefix = API_PREFIX if router is module.router else ""
             for context in iter_route_contexts(router.routes):
                 (guard,) = guards_at(context)
-                found += [Route(method, f"{prefix}{context.path}", guard) for method in context.methods or ()]
+                found += [
+                    Route(method, f"{prefix}{context.path_format}", guard) for method in context.methods or ()
+                ]
     return sorted(found, key=str)
 
 
@@ -137,7 +139,7 @@ def test_every_route_of_the_app_is_in_the_matrix() -> None:
 
     app = create_app(settings_for("sqlite+aiosqlite:///./never-opened.db", ""))
     served = {
-        (method, context.path)
+        (method, context.path_format)
         for context in iter_route_contexts(app.routes)
         if guards_at(context)
         for method in context.methods or ()

@@ -62,6 +62,7 @@ async def identify(request: Request) -> Principal:
     context = request.scope["request_context"]
     context.actor_type = "api_key" if credential.is_key else "user"
     context.actor_id = principal.user_id
+    context.auth_method = principal.method
     context.session_id, context.api_key_id = principal.session_id, principal.api_key_id
     return principal
 
@@ -114,9 +115,14 @@ class PermissionChecker(Guard):
         self.instead = instead
         self.privileges = (privilege, *instead.values())
 
+    async def __call__(self, request: Request) -> Principal:
+        """As for any caller; the context knows what was asked for, also where nobody is let in."""
+        request.scope["request_context"].privilege = self.required(request)
+        return await super().__call__(request)
+
     def check(self, principal: Principal, request: Request) -> None:
         """Raises Forbidden, which names the privilege that is missing."""
-        principal.require(self.required(request))
+        principal.require(request.scope["request_context"].privilege)
 
     def required(self, request: Request) -> str:
         """The privilege for this request. Whatever isn't plainly false counts as the flag being set."""

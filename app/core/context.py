@@ -15,7 +15,11 @@ Origin = Literal["request", "background", "cli", "migration", "job"]
 
 @dataclass(slots=True)
 class RequestContext:
-    """Who asks, from where, under which request id. `actor_id` is None until a guard has let the caller in."""
+    """Who asks, from where, under which request id. `actor_id` is None until a guard has let the caller in.
+
+    `privilege`: what the guard asked for. `route`: what was found for the path. `error_class`: the name of the
+    exception that ended the request, never its message.
+    """
 
     request_id: str | None = None
     origin: Origin = "request"
@@ -25,6 +29,10 @@ class RequestContext:
     user_agent: str | None = None
     session_id: UUID | None = None
     api_key_id: UUID | None = None
+    auth_method: str | None = None
+    privilege: str | None = None
+    route: object | None = None
+    error_class: str | None = None
     reason: str | None = None
 
 

@@ -6,19 +6,17 @@ Before each pool stands a FIFO gate: SQLAlchemy's async pool lets late callers o
 
 import asyncio
 import os
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import event, literal, select
+from sqlalchemy import Engine, event, literal, select
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.orm import Session
 
-from app.core.audit.capture import Capture
-from app.core.audit.guard import Mode, stand_guard
-from app.core.audit.public_ids import Known
 from app.core.errors import Unavailable
 from app.core.faults import means_lost_connection, server_hung_up, translated
 from app.core.keys import Signer
@@ -39,13 +37,14 @@ _POSTGRES_LIMITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class AuditRules:
-    """What the change log does with unseen statements, with large ones, and with writes by nobody."""
+class Recorder(Protocol):
+    """Keeps a log of what is written. The database only tells it when to look."""
 
-    guard: Mode = "refuse"
-    max_rows: int = 50_000
-    require_actor: bool = False
+    def watch(self, engine: Engine) -> None:
+        """Looks at every statement of an engine from now on."""
+
+    def begin(self, session: Session) -> None:
+        """A transaction begins in this session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +119,7 @@ class Database:
         pool_size: int = 10,
         durable: bool = True,
         fallback: bool = False,
-        audit: AuditRules = AuditRules(),
+        recorder: Recorder | None = None,
     ) -> None:
         """Opens no connection yet. `durable=False` trades fsync for speed, for tests only."""
         self.url = url
@@ -133,15 +132,10 @@ class Database:
         self.read_gate = Gate(SQLITE_READERS if self.is_sqlite else pool_size)
         self.dialect = self.reader.dialect
         self._resting: list[Any] = []
-        self._audit = audit
-        self._public_ids: Known = OrderedDict()
-        stand_guard(self.writer.sync_engine, audit.guard)
-        stand_guard(self.reader.sync_engine, audit.guard)
-
-    def new_capture(self) -> Capture:
-        """The change log's part of one transaction."""
-        rules = self._audit
-        return Capture(self._public_ids, max_rows=rules.max_rows, require_actor=rules.require_actor)
+        self.recorder = recorder
+        if recorder is not None:
+            recorder.watch(self.writer.sync_engine)
+            recorder.watch(self.reader.sync_engine)
 
     async def fetch(self, query: Query, values: Mapping[str, Any]) -> Sequence[Row]:
         """The rows of a compiled SELECT, on a read connection. Raises `AppError`s for faults of the database."""

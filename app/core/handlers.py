@@ -46,7 +46,8 @@ def problem_document(error: AppError, instance: str) -> dict[str, Any]:
 
 
 def problem_response(error: AppError, instance: str) -> Response:
-    """The answer to a failure."""
+    """The answer to a failure, whose name the access log is told."""
+    _note(error)
     body = orjson.dumps(problem_document(error, instance.encode("utf-8", "replace").decode()), default=str)
     return Response(body, error.status, {**error.headers}, MEDIA_TYPE)
 
@@ -74,12 +75,20 @@ def install(app: FastAPI) -> None:
 
 def unexpected(error: Exception) -> AppError:
     """What to answer to an exception that nothing else handled; logged here unless the client is meant."""
+    _note(error)
     problem = translate(error)
     if problem is None:
         logger("server").error("request.failed", exc_info=error)
         return AppError("The request failed. The request id finds it in the logs.")
     _tell_operators(problem, error)
     return problem
+
+
+def _note(error: Exception) -> None:
+    """The class of the first exception that ends a request; what it was turned into later says less."""
+    context = current()
+    if context.request_id is not None and context.error_class is None:
+        context.error_class = type(error).__name__
 
 
 def _tell_operators(problem: AppError, cause: BaseException | None = None) -> None:

@@ -37,7 +37,7 @@ class JsonRequest(Request):
 
 
 class ModuleRoute(APIRoute):
-    """A route that knows the names of its query parameters."""
+    """A route that knows its module, its whole path and the names of its query parameters."""
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         """As FastAPI's; an answer without content has no type of content (RFC 9110 8.3)."""
@@ -46,7 +46,8 @@ class ModuleRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         self.query_names = dict(_query_names(self.dependant))
         self.reads_json = self.body_field is not None
-        self.template = path
+        self.template = self.path_format
+        self.module: str | None = None
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, with our reading of bodies."""
@@ -133,18 +134,30 @@ class ModuleRouter(APIRouter):
         """`prefix`: the module's path below the API's, such as `/users`."""
         super().__init__(prefix=prefix, tags=list(tags), route_class=ModuleRoute)
 
-    def open(self, prefix: str) -> None:
-        """Tells the router, and its routes, where it is included."""
+    def open(self, prefix: str, module: str) -> None:
+        """Tells the router, and its routes, where it is included and whose it is."""
         self.gate = prefix + self.prefix
         for route in self.routes:
             if isinstance(route, ModuleRoute):
-                route.template = prefix + route.path
+                route.template, route.module = prefix + route.path_format, module
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Nothing where the path doesn't begin with the gate; else as FastAPI does."""
         if get_route_path(scope).startswith(self.gate):
             return super().matches(scope)
         return Match.NONE, {}
+
+
+def route_of(scope: Scope) -> BaseRoute | None:
+    """The route that was found for the path; None where there is none.
+
+    FastAPI's routes leave themselves in the scope; of a plain one, such as a page, only its endpoint is there.
+    """
+    found: BaseRoute | None = scope.get("route")
+    if found is None and "endpoint" in scope:
+        plain = (r for r in scope["app"].routes if getattr(r, "endpoint", None) is scope["endpoint"])
+        found = next(plain, None)
+    return found
 
 
 def allowed_methods(routes: Sequence[BaseRoute], scope: Scope) -> list[str]:

@@ -9,17 +9,19 @@ from sqlalchemy import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.orm.session import Session
 
-from app.core.audit.capture import Capture, Unaudited
-from app.core.audit.hooks import AuditedSession
 from app.core.database import Database
 from app.core.faults import translated
 from app.core.query import Query, Row
 
 
-class WriteSession(AsyncSession):
-    """The session of the writing door; the hooks of the change log hang on its inner class."""
+class TransactionSession(Session):
+    """The inner session of the writing door. Hooks hang on this class: other sessions are not meant."""
 
-    sync_session_class: type[Session] = AuditedSession
+
+class WriteSession(AsyncSession):
+    """The session of the writing door."""
+
+    sync_session_class: type[Session] = TransactionSession
 
 
 # Holds a function and not the session: tasks copy the context, and one that outlives the transaction may
@@ -71,7 +73,8 @@ class UnitOfWork:
                 self.database.write_gate,
                 WriteSession(self.database.writer, expire_on_commit=False) as session,
             ):
-                session.info["capture"] = self.database.new_capture()
+                if self.database.recorder is not None:
+                    self.database.recorder.begin(session.sync_session)
                 self._session = session
                 token = _open.set(lambda: self._session)
                 try:
@@ -89,22 +92,6 @@ class UnitOfWork:
         with translated:
             async with self.session.begin_nested():
                 yield
-
-    @asynccontextmanager
-    async def unaudited(self, reason: str) -> AsyncIterator[None]:
-        """Statements that are too large or too odd for the change log: it gets one summary of all of them.
-
-        For operators' one-off work, never for use cases: nobody will be able to tell what they changed.
-        """
-        await self.session.flush()
-        capture: Capture = self.session.info["capture"]
-        capture.unaudited = summary = Unaudited(reason)
-        try:
-            yield
-        finally:
-            capture.unaudited = None
-        connection = await self.session.connection()
-        await connection.run_sync(lambda inner: capture.write_rows(inner, [summary.row()]))
 
     async def fetch(self, query: Query, values: Mapping[str, Any]) -> Sequence[Row]:
         """The rows of a query: through the read door, or inside the open transaction, which sees its own writes."""

@@ -181,14 +181,15 @@ def removable_modules_stay_alone(sources: Sources) -> Iterator[str]:
 
 
 def removable_modules(sources: Sources) -> list[str]:
-    """The modules that no other code of `app` imports."""
+    """The modules that no other code of `app` imports, and of which no half is machinery of `core` (`audit`)."""
     used = {
         module_of(target)
         for source in sources.below("app")
         for target in sources.targets(source)
         if module_of(target) != module_of(source.name)
     }
-    return sorted(set(modules(sources).values()) - used)
+    halves = {source.folder.rpartition("/")[2] for source in sources.below("app/core")}
+    return sorted(set(modules(sources).values()) - used - halves)
 
 
 def _in_modules(sources: Sources, *kinds: str) -> Iterator[Source]:

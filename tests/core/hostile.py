@@ -203,7 +203,7 @@ FLAGS = ["1", "yes", "TRUE", CANARY, "", "\x00"]
 
 def hostile_values(schema: dict[str, Any]) -> list[str]:
     if schema.get("type") in {"integer", "number"}:
-        return NUMBERS
+        return [number for number in NUMBERS if number != "0" or schema.get("minimum", schema.get("ge")) != 0]
     if schema.get("type") == "boolean":
         return FLAGS
     return IDS if schema.get("format") == "uuid" else TEXTS

@@ -13,7 +13,7 @@ from app.core.audit.images import Image, Key, fetch, read_rows
 from app.core.audit.policy import TablePolicy, policy_of
 from app.core.audit.record import Change
 
-_ADVICE = "send it in parts, or inside of `uow.unaudited(reason)`"
+_ADVICE = "send it in parts, or inside of `unaudited(uow, reason)`"
 
 
 def execute_captured(state: ORMExecuteState, capture: Capture) -> Result[Any] | None:

@@ -4,6 +4,7 @@ The truth is what the database had and has: images are read before and after, ne
 the log are written by the same connection in the same transaction, so that neither exists without the other.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Connection, Table, Text, cast, func, insert, inspect
 from sqlalchemy.orm import Session, UOWTransaction
 
+from app.core import telemetry
 from app.core.audit.cascades import Cascades
 from app.core.audit.images import Image, Key, read_rows
 from app.core.audit.models import AuditChange
@@ -25,6 +27,7 @@ from app.core.entity import table_of
 from app.core.identifiers import uuid7
 
 _LOG = table_of(AuditChange)
+_MAX_DIGESTS = 100
 
 
 class AuditRefused(Exception):
@@ -59,8 +62,10 @@ class Capture:
         if not rows:
             return
         context = current()
-        if self._require_actor and context.actor_type == "unknown":
-            raise ActorMissing("a write outside of requests must say who it is: with acting_as(…)")
+        if context.actor_type == "unknown":
+            telemetry.audit.unknown_actor()
+            if self._require_actor:
+                raise ActorMissing("a write outside of requests must say who it is: with acting_as(…)")
         shared = {
             "occurred_at": now(),
             "tx_id": self.tx_id,
@@ -80,6 +85,7 @@ class Capture:
             statement = statement.values(xid=cast(cast(func.pg_current_xact_id(), Text), BigInteger))
         with self.seen():
             connection.execute(statement, numbered)
+        telemetry.audit.written("changes", len(numbered))
 
     @contextmanager
     def seen(self) -> Iterator[None]:
@@ -111,23 +117,20 @@ class Unaudited:
     """Statements that go by the log on purpose: what is told of them is a summary."""
 
     reason: str
-    tables: set[str] = field(default_factory=set)
-    digests: list[str] = field(default_factory=list)
-    row_count: int = 0
+    counts: dict[str, int] = field(default_factory=dict)
+    digests: dict[str, list[str]] = field(default_factory=dict)
 
-    def row(self) -> dict[str, Any]:
-        """The one row that stands for all of it."""
-        tables = ",".join(sorted(self.tables))
-        told = {"tables": sorted(self.tables), "rows": self.row_count, "statements": self.digests[:100]}
-        return {
-            "action": "BULK",
-            "entity": tables[:64],
-            "entity_id": "",
-            "changed": [],
-            "old": None,
-            "new": {**told, "reason": self.reason},
-            "cause": "bulk",
-        }
+    def note(self, table: str, statement: str) -> None:
+        """A statement that writes to this table is being sent."""
+        self.counts.setdefault(table, 0)
+        self.digests.setdefault(table, []).append(hashlib.sha256(statement.encode()).hexdigest()[:16])
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """One row for each table stands for all that was done to it."""
+        for table, count in sorted(self.counts.items()):
+            told = {"rows": count, "statements": self.digests[table][:_MAX_DIGESTS]}
+            what = {"action": "BULK", "cause": "bulk", "entity": table, "entity_id": "", "changed": []}
+            yield {**what, "old": None, "new": told, "reason": self.reason}
 
 
 class Flush:
@@ -212,9 +215,7 @@ def _locks(connection: Connection) -> bool:
     return connection.dialect.name == "postgresql"
 
 
-def capture_of(session: Session) -> Capture:
-    """The capture of the session's transaction. Raises AuditRefused where there is none."""
+def capture_of(session: Session) -> Capture | None:
+    """The capture of the session's transaction; None where nothing is recorded."""
     found: Capture | None = session.info.get("capture")
-    if found is None:
-        raise AuditRefused("this session has no capture: write through UnitOfWork")
     return found

@@ -4,7 +4,6 @@ Looks at the text that is sent to the driver, since every way ends there. A lite
 be refused without need; a statement hidden in a stored procedure is not seen.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -13,6 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, MetaData, event
 from sqlalchemy.sql.dml import Delete, Insert
 
+from app.core import telemetry
 from app.core.audit.capture import AuditRefused, Capture
 from app.core.audit.policy import policy_of, reason_of
 from app.core.entity import metadata
@@ -39,52 +39,48 @@ def tables_written(statement: str) -> tuple[str, ...]:
     return tuple(sorted(plain))
 
 
-def stand_guard(engine: Engine, mode: Mode, among: MetaData = metadata) -> None:
-    """Looks at every statement of an engine from now on, for writes to the audited tables `among` these."""
-    if mode == "off":
-        return
+class Guard:
+    """Looks at every statement of an engine, for writes to the audited tables among some."""
 
-    def audited_tables_written(statement: str) -> list[str]:
-        found = [(name, among.tables.get(name)) for name in tables_written(statement)]
+    def __init__(self, mode: Mode, among: MetaData = metadata) -> None:
+        """`off` looks at nothing."""
+        self._mode = mode
+        self._among = among
+
+    def stand(self, engine: Engine) -> None:
+        """From now on."""
+        if self._mode != "off":
+            event.listen(engine, "before_cursor_execute", self._before)
+            event.listen(engine, "after_cursor_execute", self._after)
+
+    def _audited(self, statement: str) -> list[str]:
+        found = [(name, self._among.tables.get(name)) for name in tables_written(statement)]
         return [name for name, table in found if table is not None and reason_of(table) is None]
 
-    @event.listens_for(engine, "before_cursor_execute")
-    def _look(
-        connection: Connection,
-        _cursor: Any,
-        statement: str,
-        _parameters: Any,
-        context: Any,
-        _many: bool,
+    def _before(
+        self, connection: Connection, _: Any, statement: str, __: Any, context: Any, ___: Any
     ) -> None:
-        tables = audited_tables_written(statement)
+        tables = self._audited(statement)
         if not tables:
             return
         capture: Capture | None = connection.info.get("capture")
         if capture is not None and capture.is_seeing:
             _note_link(capture, context)
         elif capture is not None and capture.unaudited is not None:
-            capture.unaudited.tables.update(tables)
-            capture.unaudited.digests.append(hashlib.sha256(statement.encode()).hexdigest()[:16])
-        elif mode == "refuse":
-            raise AuditRefused(
-                f"a statement writes to {', '.join(tables)} without being seen by the change log"
-            )
+            for table in tables:
+                capture.unaudited.note(table, statement)
+        elif self._mode == "refuse":
+            telemetry.audit.guard_refused()
+            raise AuditRefused(f"a write to {', '.join(tables)} that the change log has not seen")
         else:
             logger("server").warning("audit.unseen_write", tables=tables)
 
-    @event.listens_for(engine, "after_cursor_execute")
-    def _count(
-        connection: Connection,
-        cursor: Any,
-        statement: str,
-        _parameters: Any,
-        _context: Any,
-        _many: bool,
-    ) -> None:
+    def _after(self, connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
+        """How many rows a statement changed that goes by the log on purpose."""
         capture: Capture | None = connection.info.get("capture")
-        if capture is not None and capture.unaudited is not None and audited_tables_written(statement):
-            capture.unaudited.row_count += max(0, cursor.rowcount)
+        if capture is not None and capture.unaudited is not None:
+            for table in self._audited(statement):
+                capture.unaudited.counts[table] += max(0, cursor.rowcount)
 
 
 def _note_link(capture: Capture, context: Any) -> None:

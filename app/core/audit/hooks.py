@@ -6,46 +6,48 @@ from sqlalchemy import Connection, event, inspect
 from sqlalchemy.orm import (
     Mapper,
     ORMExecuteState,
+    Session,
     SessionTransaction,
     UOWTransaction,
     object_session,
 )
-from sqlmodel.orm.session import Session
 
 from app.core.audit.bulk import execute_captured
 from app.core.audit.capture import Flush, capture_of, identity_of
 from app.core.audit.images import Image
 from app.core.audit.policy import TablePolicy, policy_of
+from app.core.transaction import TransactionSession
 
 
-class AuditedSession(Session):
-    """The session of the writing door. Hooks hang on this class: other sessions in the process are not meant."""
-
-
-@event.listens_for(AuditedSession, "after_begin")
+@event.listens_for(TransactionSession, "after_begin")
 def _on_begin(session: Session, _transaction: SessionTransaction, connection: Connection) -> None:
     connection.info["capture"] = capture_of(session)
 
 
-@event.listens_for(AuditedSession, "after_transaction_create")
+@event.listens_for(TransactionSession, "after_transaction_create")
 def _on_create(session: Session, transaction: SessionTransaction) -> None:
-    if transaction.nested:
-        capture_of(session).mark(transaction)
+    if transaction.nested and (capture := capture_of(session)) is not None:
+        capture.mark(transaction)
 
 
-@event.listens_for(AuditedSession, "after_soft_rollback")
+@event.listens_for(TransactionSession, "after_soft_rollback")
 def _on_rollback(session: Session, previous: SessionTransaction) -> None:
-    capture_of(session).undo(previous)
+    if (capture := capture_of(session)) is not None:
+        capture.undo(previous)
 
 
-@event.listens_for(AuditedSession, "after_commit")
+@event.listens_for(TransactionSession, "after_commit")
 def _on_commit(session: Session) -> None:
-    if not session.in_nested_transaction():
-        capture_of(session).ids.commit()
+    capture = capture_of(session)
+    if capture is not None and not session.in_nested_transaction():
+        capture.ids.keep()
 
 
-@event.listens_for(AuditedSession, "before_flush")
+@event.listens_for(TransactionSession, "before_flush")
 def _before_flush(session: Session, context: UOWTransaction, _instances: object) -> None:
+    capture = capture_of(session)
+    if capture is None:
+        return
     flush = Flush(session.connection(), context)
     keys: dict[TablePolicy, list[Any]] = {}
     deleted: dict[TablePolicy, list[Any]] = {}
@@ -59,12 +61,14 @@ def _before_flush(session: Session, context: UOWTransaction, _instances: object)
         flush.read_before(policy, wanted)
     gone = {policy: _images(flush, policy, wanted) for policy, wanted in deleted.items()}
     flush.cascades.from_deleted(gone)
-    capture_of(session).flushing = flush
+    capture.flushing = flush
 
 
-@event.listens_for(AuditedSession, "after_flush")
+@event.listens_for(TransactionSession, "after_flush")
 def _after_flush(session: Session, _context: UOWTransaction) -> None:
     capture = capture_of(session)
+    if capture is None:
+        return
     flush, capture.flushing = capture.flushing, None
     if flush is not None:
         with capture.seen():
@@ -72,10 +76,11 @@ def _after_flush(session: Session, _context: UOWTransaction) -> None:
         capture.write(flush.connection, changes)
 
 
-@event.listens_for(AuditedSession, "do_orm_execute")
+@event.listens_for(TransactionSession, "do_orm_execute")
 def _on_execute(state: ORMExecuteState) -> Any:
-    if state.is_insert or state.is_update or state.is_delete:
-        return execute_captured(state, capture_of(state.session))
+    capture = capture_of(state.session)
+    if capture is not None and (state.is_insert or state.is_update or state.is_delete):
+        return execute_captured(state, capture)
     return None
 
 
@@ -126,7 +131,8 @@ def _touch(target: Any, kind: str) -> None:
 
 def _flush(target: Any) -> Flush | None:
     session = object_session(target)
-    return capture_of(session).flushing if isinstance(session, AuditedSession) else None
+    capture = capture_of(session) if isinstance(session, TransactionSession) else None
+    return capture.flushing if capture is not None else None
 
 
 def _policy(target: Any) -> TablePolicy | None:

@@ -38,7 +38,7 @@ class PublicIds:
         found = self._pending.get((table.name, pk)) or self._known.get((table.name, pk))
         return None if found is None else str(found)
 
-    def commit(self) -> None:
+    def keep(self) -> None:
         """What this transaction learnt is true from now on."""
         self._known.update(self._pending)
         while len(self._known) > MAX_KNOWN:

@@ -3,10 +3,15 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.handlers import problem_response, unexpected
+from app.core.routing import route_of
 
 
 class FaultsMiddleware:
-    """Sits inside of the headers, so that failures carry them too."""
+    """Sits inside of the headers, so that failures carry them too.
+
+    Tells the request's context which route was found: a HEAD is answered in a copy of the scope, which nobody
+    outside of it sees.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         """`app`: the framework's own stack."""
@@ -21,7 +26,9 @@ class FaultsMiddleware:
 
         async def watch(message: Message) -> None:
             nonlocal begun
-            begun = True
+            if not begun:
+                begun = True
+                scope["request_context"].route = route_of(scope)
             await send(message)
 
         try:
@@ -30,4 +37,5 @@ class FaultsMiddleware:
             problem = unexpected(error)
             if begun:
                 raise
+            scope["request_context"].route = route_of(scope)
             await problem_response(problem, scope["path"])(scope, receive, send)

@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import column, literal_column, select, table
 
+from app.core.audit.writer import AccessWriter
 from app.core.config import ROOT
 from app.core.errors import AppError
 from app.core.platform import Platform
@@ -23,9 +24,10 @@ _VERSIONS = {
 class SystemRepository:
     """States and versions; never raises for a part that is down."""
 
-    def __init__(self, platform: Platform) -> None:
-        """Looks at the parts of a running program."""
+    def __init__(self, platform: Platform, access: AccessWriter | None = None) -> None:
+        """Looks at the parts of a running program; `access` is None where no requests are served."""
         self.platform = platform
+        self.access = access
 
     async def database(self) -> State:
         """Whether the database answers; degraded where a fallback stands in for the one that was asked for."""
@@ -47,6 +49,12 @@ class SystemRepository:
         known = known_revisions()
         # A revision that is not known here is ahead of the code: a newer program migrated already.
         return State.OK if revision == known[0] or revision not in known else State.UNAVAILABLE
+
+    def audit(self) -> State:
+        """Whether the access log reaches its table; degraded while rows go to a file, unavailable without one."""
+        if self.access is None or not self.access.is_spooling:
+            return State.OK
+        return State.UNAVAILABLE if self.access.is_blocked else State.DEGRADED
 
     async def revision(self) -> str | None:
         """The schema's revision; None where there is none, or no database."""

@@ -19,7 +19,8 @@ root_router = ModuleRouter("", tags=["health"])
 
 
 async def _service(request: Request) -> SystemService:
-    return SystemService(platform_of(request), request.app.state.api_prefix)
+    state = request.app.state
+    return SystemService(platform_of(request), state.api_prefix, state.access_writer)
 
 
 Service = Annotated[SystemService, Depends(_service)]

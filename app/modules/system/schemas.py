@@ -21,6 +21,7 @@ class Checks(BaseModel):
     database: State
     cache: State
     migrations: State
+    audit: State
 
 
 class Health(BaseModel):

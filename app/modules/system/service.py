@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 import app
 from app.auth.principal import Principal
+from app.core.audit.writer import AccessWriter
 from app.core.cache import MemoryCache
 from app.core.clock import now
 from app.core.config import Settings
@@ -20,17 +21,17 @@ from app.modules.system.models import State, worst
 from app.modules.system.repository import SystemRepository
 from app.modules.system.schemas import Checks, EditableField, EditableResource, Health, Info, Ping
 
-_CRITICAL = ("database", "migrations")
+_CRITICAL = ("database", "migrations", "audit")
 
 
 class SystemService:
     """Reads only."""
 
-    def __init__(self, platform: Platform, prefix: str) -> None:
-        """`prefix`: where the API is, such as `/api/v1`."""
+    def __init__(self, platform: Platform, prefix: str, access: AccessWriter | None = None) -> None:
+        """`prefix`: where the API is, such as `/api/v1`. `access`: who writes the access log, if anybody does."""
         self.platform = platform
         self.prefix = prefix
-        self.repository = SystemRepository(platform)
+        self.repository = SystemRepository(platform, access)
 
     def ping(self) -> Ping:
         """The server's time."""
@@ -46,6 +47,7 @@ class SystemService:
             database=await self.repository.database(),
             cache=await self.repository.cache(),
             migrations=await self.repository.migrations(),
+            audit=self.repository.audit(),
         )
         states = checks.model_dump()
         if any(states[name] == State.UNAVAILABLE for name in _CRITICAL):
@@ -53,8 +55,12 @@ class SystemService:
         return Health(status=worst(list(states.values())), checks=checks)
 
     async def require_ready(self) -> None:
-        """Raises Unavailable until the database answers, its schema fits and privileges are synchronised."""
-        if not self.platform.ready or (await self.repository.migrations()) is not State.OK:
+        """Raises Unavailable until the database answers, its schema fits and privileges are synchronised.
+
+        And while requests can't be logged: then those that change something are refused.
+        """
+        is_logging = self.repository.audit() is not State.UNAVAILABLE
+        if not self.platform.ready or not is_logging or await self.repository.migrations() is not State.OK:
             raise Unavailable("The server is not ready.", retry_after_seconds=5)
 
     async def require_schema(self) -> None:

@@ -10,10 +10,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.core.audit.guard import stand_guard
+from app.core.audit.change_log import AuditRules, ChangeLog
 from app.core.audit.models import AuditChange
 from app.core.context import acting_as
-from app.core.database import AuditRules, Database, ListRules
+from app.core.database import Database, ListRules
 from app.core.entity import table_of
 from app.core.keys import Signer
 from app.core.transaction import UnitOfWork, WriteSession
@@ -95,8 +95,8 @@ async def world(backend: Backend) -> AsyncIterator[World]:
             for table in (table for table in metadata.sorted_tables if "pk" in table.c):
                 await connection.exec_driver_sql(f"ALTER SEQUENCE {table.name}_pk_seq RESTART WITH 1000")
     rules = AuditRules(guard="refuse", max_rows=1000, require_actor=True)
-    database = Database(url, ListRules(Signer(b"0" * 32), 100), durable=False, audit=rules)
-    stand_guard(database.writer.sync_engine, "refuse", metadata)
+    log = ChangeLog(rules, metadata)
+    database = Database(url, ListRules(Signer(b"0" * 32), 100), durable=False, recorder=log)
     yield World(database, outside)
     await database.dispose()
     await outside.dispose()

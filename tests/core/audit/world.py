@@ -1,7 +1,7 @@
 """Tables of the tests' own, with everything that ORMs write in odd ways; and the oracle: folding the log."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -25,7 +25,7 @@ from sqlalchemy import (
     func,
 )
 from sqlalchemy.ext.mutable import MutableDict
-from sqlalchemy.orm import Mapped, deferred, mapped_column, registry, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, deferred, mapped_column, relationship
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from app.core.audit.images import fetch
@@ -45,9 +45,13 @@ class Colour(enum.Enum):
     BLUE = "b"
 
 
-# Apart from the program's own: no other test of the process sees these tables.
-metadata = MetaData(naming_convention=NAMING)
-probes = registry(metadata=metadata)
+class Probe(DeclarativeBase):
+    """Apart from the program's own: no other test of the process sees these tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+metadata = Probe.metadata
 TAGGED = "probe_tagged"
 
 
@@ -59,8 +63,7 @@ tagged = Table(
 )
 
 
-@probes.mapped
-class Owner:
+class Owner(Probe):
     """Parent of tasks (deleted with it) and of notes (left behind)."""
 
     __tablename__ = "probe_owners"
@@ -74,8 +77,7 @@ class Owner:
     parts: Mapped[list["Part"]] = relationship(lazy="raise", cascade="all, delete-orphan")
 
 
-@probes.mapped
-class Task:
+class Task(Probe):
     """With a link table that no class stands for."""
 
     __tablename__ = "probe_tasks"
@@ -89,8 +91,7 @@ class Task:
     tags: Mapped[list["Tag"]] = relationship(secondary=tagged, lazy="raise")
 
 
-@probes.mapped
-class Tag:
+class Tag(Probe):
     """The other end of the link."""
 
     __tablename__ = "probe_tags"
@@ -99,8 +100,7 @@ class Tag:
     name: Mapped[str] = mapped_column(String(50), unique=True)
 
 
-@probes.mapped
-class Note:
+class Note(Probe):
     """Loses its owner, by the database or by the ORM."""
 
     __tablename__ = "probe_notes"
@@ -111,8 +111,7 @@ class Note:
     owner: Mapped[Owner | None] = relationship(lazy="raise", back_populates="notes")
 
 
-@probes.mapped
-class Part:
+class Part(Probe):
     """Deleted by the ORM when its owner lets go of it."""
 
     __tablename__ = "probe_parts"
@@ -121,8 +120,7 @@ class Part:
     owner_pk: Mapped[int] = mapped_column(Key, ForeignKey("probe_owners.pk"))
 
 
-@probes.mapped
-class Gauge:
+class Gauge(Probe):
     """A natural key, and values that Python and the database see differently."""
 
     __tablename__ = "probe_gauges"
@@ -138,8 +136,15 @@ class Gauge:
     made_at: Mapped[datetime | None] = mapped_column(UTCDateTime, server_default=func.now())
 
 
+def table_for(model: type[Probe]) -> Table:
+    """The table of a class."""
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
 CLASSES = (Owner, Task, Tag, Note, Part, Gauge)
-TABLES: tuple[Table, ...] = (tagged, *(vars(one)["__table__"] for one in CLASSES))
+TABLES: tuple[Table, ...] = (tagged, *(table_for(one) for one in CLASSES))
 
 
 def snapshot(connection: Connection) -> State:
@@ -157,7 +162,7 @@ def snapshot(connection: Connection) -> State:
     return state
 
 
-def fold(state: State, rows: list[Mapping[str, Any]]) -> State:
+def fold(state: State, rows: Sequence[Mapping[str, Any]]) -> State:
     """The state after the changes. Asserts that each `old` was true."""
     state = {key: dict(value) for key, value in state.items()}
     for row in rows:

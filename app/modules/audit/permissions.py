@@ -1,0 +1,20 @@
+"""The module's privileges, and the guards that ask for them."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.auth.dependencies import PermissionChecker
+from app.auth.principal import Principal
+from app.core.module import Privilege
+
+READ = "audit:read"
+EXPORT = "audit:export"
+
+PRIVILEGES = (
+    Privilege(READ, "Read the logs: requests, changes, and what a record was at any time."),
+    Privilege(EXPORT, "Take the logs away as files."),
+)
+
+CanRead = Annotated[Principal, Depends(PermissionChecker(READ))]
+CanExport = Annotated[Principal, Depends(PermissionChecker(EXPORT))]
