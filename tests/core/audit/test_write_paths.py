@@ -306,7 +306,7 @@ async def upsert(session: WriteSession, uow: UnitOfWork) -> None:
 
 
 async def raw_text(session: WriteSession, _uow: UnitOfWork) -> None:
-    await session.exec(text("update \"probe_tasks\" set title = 'x' -- harmless"))
+    await session.exec(text("update \"probe_tasks\" set title = 'x' -- harmless"))  # type: ignore[call-overload]
 
 
 async def update_from(session: WriteSession, _uow: UnitOfWork) -> None:
