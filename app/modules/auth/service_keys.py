@@ -75,13 +75,12 @@ class ApiKeyService:
     async def revoke_by_key(self, text: str, caller: Principal) -> None:
         """The same, for who has the key but not its id. Raises NotFound, also for somebody else's."""
         presented = parse(text)
+        if presented is None:
+            raise self.keys.not_found()
         async with self.uow.transaction():
-            row = None
-            if presented is not None:
-                row = await self.keys.find_by_prefix(caller.user_pk, presented.prefix)
-            if row is not None and presented is not None:
-                row = row if hmac.compare_digest(row.key_hash, presented.digest) else None
-            await self._revoke(row)
+            row = await self.keys.find_by_prefix(caller.user_pk, presented.prefix)
+            is_whole = row is not None and hmac.compare_digest(row.key_hash, presented.digest)
+            await self._revoke(row if is_whole else None)
 
     async def delete(self, id: UUID, caller: Principal) -> None:
         """Removes a key for good. Raises NotFound."""
@@ -101,6 +100,8 @@ class ApiKeyService:
 
     async def _may_hold(self, codes: list[str] | None, caller: Principal) -> None:
         """Raises Invalid for unknown privileges, Forbidden for those that the caller lacks."""
-        await PrivilegeService(self.uow).keys_of(codes or [], "privileges")
-        if lacking := sorted(code for code in codes or [] if not caller.can(code)):
+        if not codes:
+            return
+        await PrivilegeService(self.uow).keys_of(codes, "privileges")
+        if lacking := sorted(code for code in codes if not caller.can(code)):
             raise Forbidden(f"No key gets what its owner lacks: {', '.join(lacking)}.", required=lacking[0])

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from limits import parse
-
 from app.auth.ports import Attempt
 from app.auth.throttling import Rule, Tally, after_failure, pause_left
 from app.auth.turnstile import Turnstile
@@ -24,6 +22,7 @@ from app.core.config import Settings
 from app.core.context import current
 from app.core.errors import RateLimited
 from app.core.logging import logger
+from app.core.setting_types import Rate
 from app.core.transaction import UnitOfWork
 from app.modules.auth.repository_throttle import TallyRepository
 
@@ -94,15 +93,15 @@ class ThrottleService:
         """One request for a forgotten password of this address. Raises RateLimited."""
         await self._take_of_address("forgot")
 
-    async def take(self, kind: str, name: str, rate: str) -> float:
-        """Counts one more for `name`, unless that is over the rate (`5/hour`); returns the seconds to wait, or 0."""
-        item, moment = parse(rate), now()
-        window, key = timedelta(seconds=item.get_expiry()), self._key(kind, name)
+    async def take(self, kind: str, name: str, rate: Rate) -> float:
+        """Counts one more for `name`, unless that is over the rate; returns the seconds to wait, or 0."""
+        window, key = timedelta(seconds=rate.seconds), self._key(kind, name)
         async with self.uow.transaction():
             row = await self.tallies.find_locked(key)
+            moment = now()  # not before: who waited for the lock must not look earlier than who held it
             if row is None or not timedelta(0) <= moment - row.started_at < window:
                 await self.tallies.keep(row, key, Tally(1, moment, moment))
-            elif row.count >= item.amount:
+            elif row.count >= rate.amount:
                 return (row.started_at + window - moment).total_seconds()
             else:
                 await self.tallies.keep(row, key, Tally(row.count + 1, row.started_at, moment))
