@@ -20,6 +20,7 @@ from app.main import create_app
 from app.migrations import upgrade
 from app.modules.auth.service_principals import PrincipalService
 from app.startup import seed
+from tests.canaries import CANARIES
 from tests.services import PostgresServer
 
 
@@ -105,9 +106,13 @@ class RunningApp:
         self.has_written = False
 
     async def reset(self) -> None:
-        """Deletes every row and puts the remembered ones back; nothing where nothing was written."""
+        """Deletes every row and puts the remembered ones back; nothing where nothing was written.
+
+        Looks for secrets before that. Raises Leak, but only when all is back.
+        """
         if not self.has_written:
             return
+        leaks = await CANARIES.left_behind(self.platform)
         async with self.platform.database.writer.begin() as connection:
             for table in reversed(metadata.sorted_tables):
                 await connection.execute(table.delete())
@@ -119,6 +124,8 @@ class RunningApp:
         assert isinstance(authenticator, PrincipalService)
         authenticator.forget()
         self.kernel.profiles.forget()
+        if leaks:
+            raise leaks[0]
 
 
 @asynccontextmanager
@@ -132,3 +139,5 @@ async def run_app(settings: Settings) -> AsyncIterator[RunningApp]:
         platform.ready = True
         await running.remember()
         yield running
+        if running.has_written and (leaks := await CANARIES.left_behind(platform)):
+            raise leaks[0]

@@ -244,7 +244,7 @@ class OwnSessions(BaseRepository[AuthSession]):
             )
 
         values = {"user_pk": user_pk, "moment": moment, "idle_since": moment - idle}
-        return Where("living", build, values)
+        return Where("living", build, values, is_moving=True)
 
     async def find_own(self, id: UUID, living: Where) -> AuthSession | None:
         """The entity, if it is among the living: what the list leaves out, nobody ends either."""

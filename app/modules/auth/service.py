@@ -76,7 +76,9 @@ class AuthService:
             try:
                 return await self.sessions.refresh(refresh_token)
             except TokenInvalid as error:
-                if type(error) is TokenInvalid:  # one that ended or expired was genuine once: nobody guessed it
+                if (
+                    type(error) is TokenInvalid
+                ):  # one that ended or expired was genuine once: nobody guessed it
                     await attempt.fail()
                 raise
 

@@ -18,6 +18,7 @@ from app.modules.auth.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyQuery, A
 from app.modules.privileges.service import PrivilegeService
 
 MAX_KEYS = 50
+MAX_KEPT = 1000
 _LONGEST = timedelta(days=36_525)  # a century: a slip of the keyboard is refused, long plans are not
 _log = logger("activity")
 
@@ -52,6 +53,8 @@ class ApiKeyService:
             await self._may_hold(data.privileges, caller)
             if await self.keys.count_usable(caller.user_pk, moment) >= MAX_KEYS:
                 raise Conflict(f"You have {MAX_KEYS} keys that can be used; revoke one first.")
+            if await self.keys.count(self.keys.owned_by(caller.user_pk)) >= MAX_KEPT:
+                raise Conflict(f"You have {MAX_KEPT} keys with those that ended; delete some of them first.")
             row = await self.keys.add(
                 ApiKey(
                     user_pk=caller.user_pk,

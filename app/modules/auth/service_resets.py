@@ -76,6 +76,7 @@ class ResetService:
             if not await self.accounts.lock_unchanged(account) or await self._owner(token_hash) is None:
                 raise _dead_link()
             await self.accounts.set_password(account, hashed)
+            await self.attempts.forgive(account.email, account.id)
         _log.info("auth.password_reset", user_id=str(account.id))
 
     async def _owner(self, token_hash: str) -> Account | None:

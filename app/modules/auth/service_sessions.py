@@ -146,12 +146,17 @@ class SessionService:
                 ResetRepository(self.uow).forget_before, min(moment, now() - KEEP_RESETS)
             ),
             "throttle_tallies": await self._in_batches(
-                TallyRepository(self.uow).forget_before, min(moment, now() - KEEP_TALLIES)
+                TallyRepository(self.uow).forget_before, min(moment, now() - self._keep_tallies())
             ),
         }
 
     def _living(self, caller: Principal) -> Where:
         return self.own.living(caller.user_pk, now(), self._refresh_life)
+
+    def _keep_tallies(self) -> timedelta:
+        """Longer than whatever is counted: a shorter wish would let guessing, or registering, begin anew."""
+        rate = self._settings.registration_rate
+        return max(KEEP_TALLIES, 2 * timedelta(seconds=rate.seconds if rate else 0))
 
     async def _in_batches(self, forget: Callable[[datetime, int], Awaitable[int]], moment: datetime) -> int:
         total = 0

@@ -71,7 +71,7 @@ class ThrottleService:
                 shared = _first_pause(found[account.key], account.rule, moment)
                 left = max(pause_left(found.get(own.key), own.rule, moment), shared)
             _refuse(left)
-            yield _LoginAttempt(self, (account, address), own, is_known_here, found)
+            yield _LoginAttempt(self, account, own, address, found)
 
     def at_password(self, user_id: UUID) -> AbstractAsyncContextManager[Attempt]:
         """A caller confirming their own password."""
@@ -84,6 +84,10 @@ class ThrottleService:
     def at_reset(self) -> AbstractAsyncContextManager[Attempt]:
         """A reset token; the address alone is counted."""
         return self._at(self._count("reset-address", _network(), rule=self._address))
+
+    async def forgive(self, email: str, user_id: UUID) -> None:
+        """Forgets the failures of an account whose owner has proved to be one. Part of the open transaction."""
+        await self.tallies.forget([self._key("login", email), self._key("password", str(user_id))])
 
     async def take_registration(self) -> None:
         """One registration of this address. Raises RateLimited."""
@@ -158,20 +162,18 @@ class _LoginAttempt:
     """A login that was let in."""
 
     throttle: ThrottleService
-    always: tuple[_Count, _Count]
+    account: _Count
     own: _Count
-    is_known_here: Callable[[], Awaitable[bool]]
+    address: _Count
     found: Mapping[str, Tally]
 
     async def fail(self) -> None:
-        own = [self.own] if await self.is_known_here() else []
-        await self.throttle.count([*self.always, *own])
+        # The same work whoever was meant, so that it takes the same time.
+        await self.throttle.count([self.account, self.own, self.address])
 
     async def succeed(self) -> None:
-        account, _ = (
-            self.always
-        )  # an address is not cleared by a password that fits: the guesser has an account too
-        if keys := [key for key in (account.key, self.own.key) if key in self.found]:
+        # An address is not cleared by a password that fits: the guesser has an account too.
+        if keys := [count.key for count in (self.account, self.own) if count.key in self.found]:
             await self.throttle.tallies.forget(keys)
 
 
