@@ -26,7 +26,7 @@ from app.modules.users.models import User
 from app.modules.users.repository import UserRepository
 from app.modules.users.service import UserService
 from tests.backend import RunningApp
-from tests.conftest import FULL
+from tests.conftest import BACKENDS, FULL
 from tests.rbac_play import play, shortened
 
 # For each database: seeds, and steps of each. In full that is 12,000 steps on the two databases together.
@@ -96,6 +96,7 @@ RULES: dict[str, tuple[Any, str, Any, str]] = {
 }
 
 
+@pytest.mark.parametrize("backend", BACKENDS if FULL else BACKENDS[:1], indirect=True)
 @pytest.mark.parametrize("rule", RULES)
 async def test_missing_rule_is_found(
     app: RunningApp, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, rule: str

@@ -37,7 +37,7 @@ from app.modules.auth.service_sessions import SessionService
 from app.modules.users.service import UserService
 from tests.api import ADMIN, PASSWORD, Api
 from tests.backend import Backend, run_app
-from tests.conftest import FULL, settings_for
+from tests.conftest import BACKENDS, FULL, settings_for
 from tests.modules.auth import session_model
 from tests.modules.auth.session_model import NEVER, NOT_FOUND, OK, TEMPORARY, Account, Answer, Session
 
@@ -431,6 +431,7 @@ FAULTS: dict[str, tuple[type, str, Callable[..., Any]]] = {
 }
 
 
+@pytest.mark.parametrize("backend", BACKENDS if FULL else BACKENDS[:1], indirect=True)
 @pytest.mark.parametrize("name", FAULTS)
 def test_planted_fault_is_found(stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(*FAULTS[name])

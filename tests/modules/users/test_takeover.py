@@ -112,3 +112,13 @@ async def test_keys_of_who_must_change_go_on_working_and_open_no_more(api: Api) 
     assert (await key.get("users")).status_code == 200
     body = {"current_password": PASSWORD, "new_password": NEW}
     assert_problem(await key.post("users/me/change-password", body), 403, "forbidden")
+
+
+async def test_nobody_changes_their_own_address_here(api: Api) -> None:
+    boss = await api.superuser()
+    problem = assert_problem(
+        await boss.patch(f"users/{boss.id}", {"email": "new@example.com"}), 409, "conflict"
+    )
+    assert "themselves" in problem["detail"]
+    assert (await boss.patch(f"users/{boss.id}", {"full_name": "Root"})).status_code == 200
+    assert (await boss.get("users/me")).json()["email"] == boss.email
