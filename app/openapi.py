@@ -4,10 +4,11 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 
+from app.auth.dependencies import AnyGuard, Guard
 from app.core.handlers import MEDIA_TYPE, PROBLEM_SCHEMA
-from app.registry import API_PREFIX
+from app.registry import API_PREFIX, guards_at
 
 DESCRIPTION = """\
 Identity, fine-grained privileges and the team's own modules, under `/api/v1`.
@@ -24,7 +25,14 @@ _PROBLEMS = {
     413: "The body is too large.",
     415: "The body is not of a type that this call reads.",
     422: "Single fields are at fault.",
+    429: "Too many requests; `Retry-After` says how many seconds to wait.",
     503: "A part that this call needs is down or overloaded.",
+}
+_API_KEY = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "X-API-Key",
+    "description": "A key made by POST /auth/api-keys; taken as a bearer token too.",
 }
 _METHODS = ("get", "post", "put", "patch", "delete")
 
@@ -54,15 +62,27 @@ def document(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
         openapi_version="3.1.0",
     )
-    schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+    components = schema.setdefault("components", {})
+    components.setdefault("securitySchemes", {})["api_key"] = _API_KEY
+    schemas = components.setdefault("schemas", {})
     schemas["Problem"] = PROBLEM_SCHEMA
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+    guards = {
+        context.name: guard for context in iter_route_contexts(app.routes) for guard in guards_at(context)
+    }
     for path, item in schema["paths"].items():
         for method in _METHODS:
             if method in item:
+                _admit_keys(item[method], guards.get(item[method]["operationId"]))
                 _complete(path, item[method])
     return schema
+
+
+def _admit_keys(operation: dict[str, Any], guard: AnyGuard | None) -> None:
+    """The API key beside the login, where the guard takes either."""
+    if isinstance(guard, Guard) and not guard.in_person:
+        operation["security"].append({"api_key": []})
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
@@ -84,6 +104,8 @@ def _applies(status: int, path: str, operation: dict[str, Any], *, guarded: bool
     has_body = "requestBody" in operation
     if status in {401, 403}:
         return guarded or path.startswith(f"{API_PREFIX}/auth/")
+    if status == 429:  # noqa: PLR2004  probes are never turned away
+        return path.startswith(API_PREFIX)
     if status in {413, 415}:
         return has_body
     if status == 404:  # noqa: PLR2004

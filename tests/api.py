@@ -14,6 +14,7 @@ from app.modules.roles.service import RoleService
 from app.modules.users.models import User
 from app.modules.users.service_accounts import AccountService
 from tests.backend import RunningApp
+from tests.canaries import CANARIES
 
 PASSWORD = "correct horse battery staple"
 ADMIN = ("admin@example.com", "ChangeMe123!")
@@ -86,6 +87,7 @@ class Api:
         target = path if path.startswith("/") else f"/api/v1/{path}"
         answer = await self._client.request(method, target, **options)
         assert answer.status_code != 500, answer.text
+        CANARIES.see(answer, options)
         assert answer.headers["x-request-id"]
         if answer.status_code in {204, 304}:
             assert not answer.content

@@ -22,6 +22,7 @@ from app.main import create_app
 from app.migrations import upgrade
 from app.modules.auth.service_principals import PrincipalService
 from app.startup import seed
+from tests.canaries import CANARIES
 from tests.services import PostgresServer
 
 
@@ -109,10 +110,12 @@ class RunningApp:
     async def reset(self) -> None:
         """Deletes every row and puts the remembered ones back; nothing where nothing was written.
 
-        But for the logs: they only grow, whoever asks.
+        But for the logs: they only grow, whoever asks. Looks for secrets before that. Raises Leak, but only when all
+        is back.
         """
         if not self.has_written:
             return
+        leaks = await CANARIES.left_behind(self.platform)
         database = self.platform.database
         tables = [table for table in metadata.sorted_tables if table.name not in APPEND_ONLY]
         assert isinstance(database.recorder, ChangeLog)
@@ -131,6 +134,8 @@ class RunningApp:
         assert isinstance(authenticator, PrincipalService)
         authenticator.forget()
         self.kernel.profiles.forget()
+        if leaks:
+            raise leaks[0]
 
 
 @asynccontextmanager
@@ -144,3 +149,5 @@ async def run_app(settings: Settings) -> AsyncIterator[RunningApp]:
         platform.ready = True
         await running.remember()
         yield running
+        if running.has_written and (leaks := await CANARIES.left_behind(platform)):
+            raise leaks[0]

@@ -3,15 +3,19 @@
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app import composition
 from app.auth import passwords
 from app.core.config import Environment, Settings, load_settings
+from app.core.mail import open_mailer
 from tests.api import Api
 from tests.backend import Backend, RunningApp, run_app
+from tests.canaries import CANARIES
 from tests.services import REDIS_VARIABLE, PostgresServer, Services, start_services
 
 NO_SERVICES = os.environ.get("TEST_NO_SERVICES") == "1"
@@ -70,6 +74,30 @@ def _cheap_hashes() -> Iterator[None]:
     patch.undo()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _watched_log() -> Iterator[None]:
+    """Every line of the run is looked at for secrets."""
+    with CANARIES.watching_log():
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_logged(_watched_log: None) -> Iterator[None]:
+    """Each test has secrets of its own."""
+    CANARIES.forget()
+    yield
+    CANARIES.check_log()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mail_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where apps without a mail server put their mails: not among the project's files."""
+    folder, patch = tmp_path_factory.mktemp("project") / "mail", pytest.MonkeyPatch()
+    patch.setattr(composition, "open_mailer", partial(open_mailer, folder=folder))
+    yield folder
+    patch.undo()
+
+
 @pytest.fixture(scope="session", params=BACKENDS)
 async def backend(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -95,6 +123,15 @@ async def running(backend: Backend) -> AsyncIterator[RunningApp]:
     cache_url = os.environ.get(REDIS_VARIABLE, "") if backend.name == "postgres" else ""
     async with run_app(settings_for(url, cache_url)) as app:
         yield app
+
+
+@pytest.fixture(scope="session")
+async def workers(backend: Backend) -> AsyncIterator[tuple[Api, Api]]:
+    """Clients of two apps that share one database, and on PostgreSQL one Redis. Nothing is put back."""
+    cache_url = os.environ.get(REDIS_VARIABLE, "") if backend.name == "postgres" else ""
+    settings = settings_for(backend.new_database(), cache_url)
+    async with run_app(settings) as first, run_app(settings) as second:
+        yield Api(first), Api(second)
 
 
 @pytest.fixture

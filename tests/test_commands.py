@@ -8,15 +8,17 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.commands import seed_database
+from app.commands import clean_up_tokens, seed_database
 from app.core.config import DEFAULT_ADMIN_PASSWORD, RefusedStart, load_settings
 from app.migrations import upgrade
 from app.startup import violations
-from tests.backend import Backend
+from tests.api import Api
+from tests.backend import Backend, run_app
 from tests.conftest import settings_for
 from tests.program import GOOD_PRODUCTION, STRONG, Program, copy_project, files_of
 
 EMAIL, PASSWORD = "somebody@example.com", "correct horse battery staple"
+KINDS = ("refresh_tokens", "sessions", "password_resets", "throttle_tallies")
 OPERATIONS = ("serve", "init-db", "seed", "create-user", "list-users", "cleanup-tokens", "routes", "openapi")
 
 
@@ -62,6 +64,19 @@ def test_from_nothing_to_a_user(program: Program, backend: Backend) -> None:
     assert found.stderr == "1 of 1\n"
     removed = json.loads(program.must("cleanup-tokens", "--keep-days", "0", "--json"))
     assert removed == {"refresh_tokens": 0, "sessions": 0, "password_resets": 0, "throttle_tallies": 0}
+    assert program.must("cleanup-tokens").startswith("Removed 0 refresh tokens, 0 sessions, ")
+
+
+async def test_cleanup_tells_what_it_removed(backend: Backend) -> None:
+    settings = settings_for(backend.new_database(), "")
+    async with run_app(settings) as app:
+        user = await Api(app).user()
+        for _ in range(3):
+            assert (await (await user.api.login(user.email)).post("auth/logout")).status_code == 204
+        assert await clean_up_tokens(settings, keep_days=7) == dict.fromkeys(KINDS, 0)
+        removed = await clean_up_tokens(settings, keep_days=0)
+        assert removed == {**dict.fromkeys(KINDS, 0), "refresh_tokens": 3, "sessions": 3}
+        assert (await user.get("auth/me")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -72,6 +87,7 @@ def test_from_nothing_to_a_user(program: Program, backend: Backend) -> None:
         ("dance",),
         ("serve", "--port", "99999"),
         ("serve", "--workers", "0"),
+        ("cleanup-tokens", "--keep-days", "-1"),
         ("seed", "--x"),
     ],
 )

@@ -8,15 +8,41 @@ from uuid import uuid4
 import pytest
 from fastapi.routing import iter_route_contexts
 
-from app.auth.dependencies import AnyGuard, OwnerOr, PermissionChecker, Public
+from app.auth.dependencies import AnyGuard, Guard, OwnerOr, PermissionChecker, Public
 from app.commands import route_matrix
 from app.registry import API_PREFIX, discover, guards_at
-from tests.api import Api, Caller
+from tests.api import Api, Caller, KeyCaller
 from tests.backend import RunningApp
 from tests.conftest import settings_for
 
 # Its credential may be dead or in the body: the route is public, and answers 401 where there is none at all.
 LOGOUT = f"{API_PREFIX}/auth/logout"
+# What an API key never does: it manages no credential and no rights.
+IN_PERSON = {
+    f"{method} {API_PREFIX}{path}"
+    for path, methods in {
+        "/auth/api-keys": "GET POST",
+        "/auth/api-keys/revoke": "POST",
+        "/auth/api-keys/{key_id}": "GET DELETE",
+        "/auth/api-keys/{key_id}/revoke": "POST",
+        "/auth/sessions": "GET",
+        "/auth/sessions/{session_id}": "DELETE",
+        "/auth/logout-all": "POST",
+        "/users/me": "PATCH DELETE",
+        "/users/me/change-password": "POST",
+        "/users/{user_id}/reset-password": "POST",
+        "/users/{user_id}/roles": "PUT",
+        "/roles": "POST",
+        "/roles/{role_id}": "PATCH DELETE",
+        "/roles/{role_id}/restore": "POST",
+        "/roles/{role_id}/privileges": "PUT",
+        "/roles/{role_id}/modules": "PUT",
+        "/privileges": "POST",
+        "/privileges/{code}": "PATCH DELETE",
+        "/privileges/{code}/restore": "POST",
+    }.items()
+    for method in methods.split()
+}
 SET = ("true", "1", "0", "yes", "True", "nonsense")
 NOT_SET = ("false", "")
 
@@ -133,6 +159,51 @@ async def test_forged_credential_is_401(api: Api, route: Route) -> None:
     assert answer.status_code == 401
 
 
+def test_routes_without_keys_are_those_that_manage_credentials_and_rights() -> None:
+    assert {str(route) for route in GUARDED if refuses_keys(route)} == IN_PERSON
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=str)
+async def test_key_of_a_superuser_is_refused_where_a_person_is_asked_for(api: Api, route: Route) -> None:
+    key = await (await api.superuser()).with_key()
+    answer = await route.ask(key)
+    if str(route) in IN_PERSON or route.template == LOGOUT:
+        assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+        assert "required" not in answer.json()
+    else:
+        assert answer.status_code not in {401, 403, 405}
+
+
+async def test_key_is_the_same_credential_in_either_header(api: Api) -> None:
+    """Of somebody who may everything, of somebody who may nothing, and of somebody whose key has ended."""
+    owners = await api.superuser(), await api.user(), await api.user()
+    keys = [await owner.with_key() for owner in owners]
+    assert (await owners[2].delete(f"auth/api-keys/{keys[2].key_id}")).status_code == 204
+    seen = set()
+    for route in ROUTES:
+        for key in keys:
+            first, second = [await decision(caller, route) for caller in (key, as_bearer(key))]
+            assert first == second, route
+            seen.add(first[0])
+    assert {200, 401, 403, 404, 422} <= seen
+
+
+def refuses_keys(route: Route) -> bool:
+    return isinstance(route.guard, Guard) and route.guard.in_person
+
+
+def as_bearer(key: KeyCaller) -> Caller:
+    """The same key in the other header."""
+    return Caller(key.api, key.email, key.id, access_token=key.key, refresh_token="")
+
+
+async def decision(caller: Caller, route: Route) -> tuple[int, str | None, str | None]:
+    """How the call ended, and why if it was refused."""
+    answer = await route.ask(caller)
+    why = answer.json() if answer.headers.get("content-type") == "application/problem+json" else {}
+    return answer.status_code, why.get("code"), why.get("required")
+
+
 def test_every_route_of_the_app_is_in_the_matrix() -> None:
     """The app is asked, not the modules: what was added elsewhere would be missing here."""
     from app.main import create_app  # noqa: PLC0415  only here
@@ -178,9 +249,32 @@ def test_matrix_of_the_command_line_says_what_the_guards_do() -> None:
             assert code in row.access
 
 
-async def test_document_names_the_login_where_one_is_needed(app: RunningApp) -> None:
+async def test_document_names_the_credentials_that_each_guard_takes(app: RunningApp) -> None:
+    document = app.app.openapi()
+    for route in ROUTES:
+        operation = document["paths"].get(route.template, {}).get(route.method.lower())
+        assert operation is not None, route
+        login: dict[str, list[str]] = {"login": []}
+        either = [login, {"api_key": []}]
+        expected = either if not refuses_keys(route) else [login]
+        assert operation.get("security") == (None if isinstance(route.guard, Public) else expected), route
+    schemes = document["components"]["securitySchemes"]
+    assert set(schemes) == {"login", "api_key"}
+    assert schemes["login"]["type"] == "oauth2"
+    told = {name: schemes["api_key"][name] for name in ("type", "in", "name")}
+    assert told == {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+
+
+async def test_document_tells_of_refusals_that_every_call_shares(app: RunningApp) -> None:
     paths = app.app.openapi()["paths"]
     for route in ROUTES:
-        operation = paths.get(route.template, {}).get(route.method.lower())
-        assert operation is not None, route
-        assert bool(operation.get("security")) is not isinstance(route.guard, Public), route
+        responses = paths[route.template][route.method.lower()]["responses"]
+        assert ("429" in responses) is route.template.startswith(API_PREFIX), route
+        assert {"401", "403"} <= responses.keys() or isinstance(route.guard, Public), route
+        for status in ("422", "429", "503"):
+            told = responses.get(status, {"content": {"application/problem+json": {}}})
+            assert list(told["content"]) == ["application/problem+json"] or route.template == "/health", route
+    forgot = paths[f"{API_PREFIX}/auth/password/forgot"]["post"]["responses"]
+    assert {"202", "422", "429", "503"} <= forgot.keys()
+    assert "200" not in forgot
+    assert "content" not in forgot["202"]

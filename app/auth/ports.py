@@ -67,6 +67,9 @@ class Attempts(Protocol):
     def at_reset(self) -> AbstractAsyncContextManager[Attempt]:
         """A reset token; counted for the client's address only."""
 
+    async def forgive(self, email: str, user_id: UUID) -> None:
+        """Forgets the failures of an account whose owner has proved to be one. Part of the open transaction."""
+
     async def take_registration(self) -> None:
         """Counts a registration of the client's address."""
 

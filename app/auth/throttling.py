@@ -37,11 +37,13 @@ def pause_seconds(count: int, rule: Rule) -> float:
 
 
 def pause_left(tally: Tally | None, rule: Rule, moment: datetime) -> float:
-    """Seconds until the next try is let in; 0 for now. A clock that jumped back never makes a pause longer."""
-    if tally is None:
+    """Seconds until the next try is let in; 0 for now.
+
+    A failure in the future means that the clock was set back: nobody waits for it to catch up.
+    """
+    if tally is None or moment < tally.last_at:
         return 0.0
-    pause = pause_seconds(tally.count, rule)
-    return max(0.0, min(pause, pause - (moment - tally.last_at).total_seconds()))
+    return max(0.0, pause_seconds(tally.count, rule) - (moment - tally.last_at).total_seconds())
 
 
 def after_failure(tally: Tally | None, rule: Rule, moment: datetime) -> Tally:

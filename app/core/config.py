@@ -1,26 +1,34 @@
 """Settings from the environment and `.env`, and what production refuses to start with."""
 
-from email.utils import getaddresses
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
 from app.core.keys import Keyring, development_secret, weakness
+from app.core.setting_types import (
+    BaseUrl,
+    CacheUrl,
+    CommaList,
+    DatabaseUrl,
+    EmailAddress,
+    Networks,
+    Rate,
+    RateText,
+    Sender,
+    SmtpUrl,
+    rate_of,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_ADMIN_PASSWORD = "ChangeMe123!"  # noqa: S105  refused in production
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
-_PRODUCTION_REGISTER_LIMIT = "20/minute"
-DRIVERS = {"sqlite+aiosqlite", "postgresql+asyncpg"}
-
-CommaList = Annotated[tuple[str, ...], NoDecode]
+_PRODUCTION_REGISTER_LIMIT = Rate(20, 60)
 
 
 class Environment(StrEnum):
@@ -48,17 +56,17 @@ class Settings(BaseSettings):
     )
 
     environment: Environment = Environment.PRODUCTION
-    database_url: str = "sqlite+aiosqlite:///./data/app.db"
+    database_url: DatabaseUrl = "sqlite+aiosqlite:///./data/app.db"
     database_fallback: Literal["", "sqlite"] = ""
     database_pool_size: int = Field(default=10, ge=1, le=200)
     allow_sqlite_in_production: bool = False
-    cache_url: str = ""
+    cache_url: CacheUrl = ""
     secret_key: str = Field(default="", repr=False)
     secret_keys_old: CommaList = Field(default=(), repr=False)
-    admin_email: str = "admin@example.com"
+    admin_email: EmailAddress = "admin@example.com"
     admin_password: str = Field(default=DEFAULT_ADMIN_PASSWORD, repr=False)
     registration: Literal["open", "closed"] = "open"
-    register_limit: str | None = None
+    register_limit: RateText | None = None
     access_token_minutes: int = Field(default=15, ge=1, le=24 * 60)
     refresh_token_days: int = Field(default=30, ge=1, le=365)
     refresh_grace_seconds: int = Field(default=10, ge=0, le=60)
@@ -68,13 +76,13 @@ class Settings(BaseSettings):
     login_window_minutes: int = Field(default=15, ge=1, le=24 * 60)
     cors_origins: CommaList = ()
     allowed_hosts: CommaList = ("*",)
-    trusted_proxies: CommaList = ()
+    trusted_proxies: Networks = ()
     max_body_bytes: int = Field(default=1024 * 1024, ge=1024, le=1024 * 1024 * 1024)
-    rate_limit: str = ""
+    rate_limit: RateText = ""
     list_count_limit: int = Field(default=10_000, ge=100, le=10_000_000)
-    public_base_url: str = ""
-    smtp_url: str = Field(default="", repr=False)
-    mail_from: str = ""
+    public_base_url: BaseUrl = ""
+    smtp_url: SmtpUrl = Field(default="", repr=False)
+    mail_from: Sender = ""
     audit_access_durability: Literal["batched", "durable"] = "batched"
     audit_access_exclude: CommaList = ()
     audit_guard: Literal["refuse", "warn", "off"] = "refuse"
@@ -91,99 +99,10 @@ class Settings(BaseSettings):
     def _unknown_is_production(cls, value: object) -> object:
         return value if value in set(Environment) else Environment.PRODUCTION
 
-    @field_validator(
-        *("secret_keys_old", "cors_origins", "allowed_hosts", "trusted_proxies", "audit_access_exclude"),
-        mode="before",
-    )
-    @classmethod
-    def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        from ipaddress import ip_network  # noqa: PLC0415  start-up only
-
-        for part in value:
-            try:
-                ip_network("::/0" if part == "*" else part, strict=False)
-            except ValueError:  # whose message repeats what was set
-                raise ValueError("must be addresses or networks, such as 10.0.0.0/8") from None
-        return value
-
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
-
-    @field_validator("database_url")
-    @classmethod
-    def _driver_is_named(cls, value: str) -> str:
-        try:
-            url = make_url(value)
-        except ArgumentError as error:
-            raise ValueError("is not a database URL") from error
-        if url.drivername not in DRIVERS:
-            raise ValueError(f"must start with one of {', '.join(sorted(DRIVERS))}")
-        return value
-
-    @field_validator("cache_url")
-    @classmethod
-    def _redis(cls, value: str) -> str:
-        if value and not value.startswith(("redis://", "rediss://", "unix://")):
-            raise ValueError("must be empty or a redis://, rediss:// or unix:// URL")
-        return value
-
-    @field_validator("register_limit", "rate_limit")
-    @classmethod
-    def _rate(cls, value: str | None) -> str | None:
-        from limits import parse_many  # noqa: PLC0415  start-up only
-
-        if value:
-            try:
-                (rate,) = parse_many(value)
-            except ValueError:
-                rate = None
-            if rate is None or rate.amount < 1:
-                raise ValueError("must be empty or one rate, such as 100/minute")
-        return value
-
-    @field_validator("public_base_url")
-    @classmethod
-    def _base(cls, value: str) -> str:
-        url = urlsplit(value)
-        if value and (url.scheme not in {"http", "https"} or not url.hostname or url.query or url.fragment):
-            raise ValueError("must be empty or an address, such as https://api.example.com")
-        return value.rstrip("/")
-
-    @field_validator("smtp_url")
-    @classmethod
-    def _smtp(cls, value: str) -> str:
-        url, wrong = urlsplit(value), "must be empty or a smtp:// or smtps:// URL"
-        try:
-            _ = url.port  # of what is no number, or too large, urlsplit says so only here
-        except ValueError:
-            raise ValueError(wrong) from None
-        if value and (url.scheme not in {"smtp", "smtps"} or not url.hostname):
-            raise ValueError(wrong)
-        return value
-
-    @field_validator("mail_from")
-    @classmethod
-    def _sender(cls, value: str) -> str:
-        addresses = getaddresses([value]) if value else []
-        if value and (len(addresses) != 1 or "@" not in addresses[0][1]):
-            raise ValueError("must be empty or a sender, such as Example <noreply@example.com>")
-        return value
-
-    @field_validator("admin_email")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        if "@" not in value:
-            raise ValueError("must be an e-mail address")
-        return value
 
     @model_validator(mode="after")
     def _lifetimes(self) -> Self:
@@ -197,11 +116,11 @@ class Settings(BaseSettings):
         return self.environment is Environment.PRODUCTION
 
     @property
-    def registration_rate(self) -> str:
+    def registration_rate(self) -> Rate | None:
         """Registrations and forgot-requests of one address: as set, else bounded in production only."""
         if self.register_limit is None:
-            return _PRODUCTION_REGISTER_LIMIT if self.is_production else ""
-        return self.register_limit
+            return _PRODUCTION_REGISTER_LIMIT if self.is_production else None
+        return rate_of(self.register_limit)
 
     @property
     def base_url(self) -> str:

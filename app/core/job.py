@@ -8,6 +8,8 @@ from app.core.context import acting_as
 from app.core.errors import AppError
 from app.core.logging import logger
 
+_PATIENCE_SECONDS = 1.0
+
 
 class Job:
     """One loop in this process. What it does must be safe to do in several processes at once."""
@@ -31,8 +33,10 @@ class Job:
     async def stop(self) -> None:
         """Ends the loop, also in the middle of a piece."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            # Once may not be enough: what is interrupted just as it ends can swallow the word.
+            while not self._task.done():
+                self._task.cancel()
+                await asyncio.wait({self._task}, timeout=_PATIENCE_SECONDS)
             self._task = None
 
     async def _run(self) -> None:

@@ -41,11 +41,15 @@ _JSON = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """A condition with its values; `key` names its form, so that the statement is built once for each form."""
+    """A condition with its values; `key` names its form, so that the statement is built once for each form.
+
+    `is_moving`: the values change by themselves (the present moment), and make no other question of it.
+    """
 
     key: object
     build: Callable[[], ColumnElement[bool]]
     values: Mapping[str, Any] = field(default_factory=dict)
+    is_moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from app.core.cache import FAILURES, NAMESPACE, Breaker, MemoryCache, connect
 from app.core.errors import RateLimited
+from app.core.setting_types import rate_of
 
 _DIGEST_BYTES = 16
 _MAX_CALLERS = 50_000
@@ -79,10 +80,10 @@ class RateLimiter:
 
     def __init__(self, rate: str, cache_url: str) -> None:
         """`rate` such as `100/minute`. Without `cache_url` each process counts for itself. Raises ValueError."""
-        from limits import parse  # noqa: PLC0415  off by default, and slow to import
-
-        rule = parse(rate)
-        self._limit, self._seconds = rule.amount, rule.get_expiry()
+        rule = rate_of(rate)
+        if rule is None:
+            raise ValueError("there is no rate to keep")
+        self._limit, self._seconds = rule
         self._near = MemoryCache(_MAX_CALLERS)
         self._far = SharedCounts(cache_url) if cache_url else None
 

@@ -76,7 +76,13 @@ class BaseRepository(Generic[M]):
         rules = self.uow.database.lists
         wheres = (*wheres, *(self.filter(name, value) for name, value in query.filters.items()))
         keys = self._sort_keys(query, lead)
-        scope = repr((self.model.__name__, [where.key for where in wheres], [w.values for w in wheres]))
+        scope = repr(
+            (
+                self.model.__name__,
+                [where.key for where in wheres],
+                [w.values for w in wheres if not w.is_moving],
+            )
+        )
         digest = query.digest(scope)
         after = None if query.cursor is None else decode_cursor(rules.signer, digest, query.cursor)
         statement = self._list(query, shape, wheres, keys, after)

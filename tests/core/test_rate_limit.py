@@ -177,8 +177,11 @@ async def test_limiter_leaves_no_task_behind(worker: Worker) -> None:
 
 
 @pytest.fixture
-async def pair(redis: RedisServer, clock: Clock) -> AsyncIterator[tuple[RateLimiter, RateLimiter]]:
-    """Two workers on one Redis."""
+async def pair(
+    redis: RedisServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[RateLimiter, RateLimiter]]:
+    """Two workers on one Redis, with the patience that a busy machine asks for."""
+    monkeypatch.setattr(cache_module, "TIMEOUT_SECONDS", 10.0)
     made = RateLimiter("20/minute", redis.url()), RateLimiter("20/minute", redis.url())
     clock.move_to(made[0], ANN, left=50)
     yield made

@@ -244,9 +244,9 @@ class OwnSessions(BaseRepository[AuthSession]):
             )
 
         values = {"user_pk": user_pk, "moment": moment, "idle_since": moment - idle}
-        return Where("living", build, values)
+        return Where("living", build, values, is_moving=True)
 
-    async def find_own(self, user_pk: int, id: UUID) -> AuthSession | None:
-        """The entity, if it is this user's and alive."""
-        mine = (col(AuthSession.user_pk) == user_pk) & col(AuthSession.revoked_at).is_(None)
-        return await self.find(mine, col(AuthSession.id) == id)
+    async def find_own(self, id: UUID, living: Where) -> AuthSession | None:
+        """The entity, if it is among the living: what the list leaves out, nobody ends either."""
+        statement = self.statement().where(living.build(), col(AuthSession.id) == id)
+        return (await self.uow.session.exec(statement, params=living.values)).first()

@@ -9,7 +9,9 @@ from uuid import UUID
 from sqlalchemy import BigInteger, bindparam, func
 from sqlalchemy import select as sa_select
 from sqlmodel import col, select, update
+from sqlmodel.sql.expression import SelectOfScalar
 
+from app.core.errors import NotFound
 from app.core.listing import Where
 from app.core.query import Query, among, id_list, type_of
 from app.core.repository import BaseRepository
@@ -96,6 +98,14 @@ class ApiKeyRepository(BaseRepository[ApiKey]):
         owner, key = bindparam("user_pk", type_=BigInteger), bindparam("id", type_=type_of(col(ApiKey.id)))
         values = {"user_pk": user_pk, "id": id}
         return Where("owned", lambda: (col(ApiKey.user_pk) == owner) & (col(ApiKey.id) == key), values)
+
+    def statement(self, *, deleted: bool | None = False) -> SelectOfScalar[ApiKey]:
+        """Locked: of two who end the same key at once, the second one finds it ended."""
+        return super().statement(deleted=deleted).with_for_update()
+
+    def not_found(self) -> NotFound:
+        """The same for no key and for somebody else's."""
+        return NotFound("You have no such API key.")
 
     async def find_own(self, user_pk: int, id: UUID) -> ApiKey | None:
         """The entity, if it is this user's."""

@@ -36,9 +36,12 @@ class TallyRepository:
         return {row[0]: Tally(*row[1:]) for row in await self.uow.fetch(_TALLIES, values)}
 
     async def find_locked(self, key: str) -> ThrottleTally | None:
-        """The tally as stored now; nobody else counts for this key until the transaction ends."""
+        """The tally as stored now; nobody else counts for this key, or forgets it, until the transaction ends.
+
+        Two locks: a tally that isn't there yet has no row to lock.
+        """
         await self.uow.lock(f"throttle:{key}")
-        wanted = select(ThrottleTally).where(ThrottleTally.key == key)
+        wanted = select(ThrottleTally).where(ThrottleTally.key == key).with_for_update()
         return (await self.uow.session.exec(wanted.execution_options(populate_existing=True))).first()
 
     async def keep(self, row: ThrottleTally | None, key: str, tally: Tally) -> None:

@@ -124,6 +124,7 @@ async def refresh(data: Refresh, service: Service, response: Response) -> Tokens
 @router.post(
     "/logout",
     status_code=204,
+    openapi_extra={"security": [{"login": []}, {}]},  # so that clients send the token that they have
     dependencies=[public("Takes expired and revoked tokens too; without any: 401.")],
 )
 async def logout(request: Request, service: Service, data: Logout | None = None) -> None:

@@ -75,8 +75,11 @@ class AuthService:
         async with self.attempts.at_refresh() as attempt:
             try:
                 return await self.sessions.refresh(refresh_token)
-            except TokenInvalid:
-                await attempt.fail()
+            except TokenInvalid as error:
+                if (
+                    type(error) is TokenInvalid
+                ):  # one that ended or expired was genuine once: nobody guessed it
+                    await attempt.fail()
                 raise
 
     async def logout(self, credential: Credential | None, refresh_token: str | None) -> None:

@@ -18,6 +18,7 @@ from app.modules.auth.schemas import ApiKeyCreate, ApiKeyCreated, ApiKeyQuery, A
 from app.modules.privileges.service import PrivilegeService
 
 MAX_KEYS = 50
+MAX_KEPT = 1000
 _LONGEST = timedelta(days=36_525)  # a century: a slip of the keyboard is refused, long plans are not
 _log = logger("activity")
 
@@ -52,6 +53,8 @@ class ApiKeyService:
             await self._may_hold(data.privileges, caller)
             if await self.keys.count_usable(caller.user_pk, moment) >= MAX_KEYS:
                 raise Conflict(f"You have {MAX_KEYS} keys that can be used; revoke one first.")
+            if await self.keys.count(self.keys.owned_by(caller.user_pk)) >= MAX_KEPT:
+                raise Conflict(f"You have {MAX_KEPT} keys with those that ended; delete some of them first.")
             row = await self.keys.add(
                 ApiKey(
                     user_pk=caller.user_pk,
@@ -75,13 +78,12 @@ class ApiKeyService:
     async def revoke_by_key(self, text: str, caller: Principal) -> None:
         """The same, for who has the key but not its id. Raises NotFound, also for somebody else's."""
         presented = parse(text)
+        if presented is None:
+            raise self.keys.not_found()
         async with self.uow.transaction():
-            row = None
-            if presented is not None:
-                row = await self.keys.find_by_prefix(caller.user_pk, presented.prefix)
-            if row is not None and presented is not None:
-                row = row if hmac.compare_digest(row.key_hash, presented.digest) else None
-            await self._revoke(row)
+            row = await self.keys.find_by_prefix(caller.user_pk, presented.prefix)
+            is_whole = row is not None and hmac.compare_digest(row.key_hash, presented.digest)
+            await self._revoke(row if is_whole else None)
 
     async def delete(self, id: UUID, caller: Principal) -> None:
         """Removes a key for good. Raises NotFound."""
@@ -101,6 +103,8 @@ class ApiKeyService:
 
     async def _may_hold(self, codes: list[str] | None, caller: Principal) -> None:
         """Raises Invalid for unknown privileges, Forbidden for those that the caller lacks."""
-        await PrivilegeService(self.uow).keys_of(codes or [], "privileges")
-        if lacking := sorted(code for code in codes or [] if not caller.can(code)):
+        if not codes:
+            return
+        await PrivilegeService(self.uow).keys_of(codes, "privileges")
+        if lacking := sorted(code for code in codes if not caller.can(code)):
             raise Forbidden(f"No key gets what its owner lacks: {', '.join(lacking)}.", required=lacking[0])

@@ -5,7 +5,6 @@ that no longer holds can't be addressed, on any worker, whatever the cache says 
 """
 
 import hmac
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -126,9 +125,9 @@ class PrincipalService:
         What can't be written is told in the log; the request goes on.
         """
         moment, name = now(), str(stamp.pk)
-        if not _is_stale(stamp.last_used_at, moment) or self._noted.peek(name):
+        if not (_is_stale(stamp.last_used_at, moment) and _is_stale(self._noted.peek(name), moment)):
             return
-        self._noted.put(name, time.monotonic(), _COARSE.total_seconds())
+        self._noted.put(name, moment, _COARSE.total_seconds())
         uow = UnitOfWork(self._database)
         try:
             async with uow.transaction():

@@ -14,6 +14,7 @@ from app.core.clock import now
 from app.core.errors import BadRequest, Unavailable
 from app.core.logging import logger
 from app.core.mail import Mail, Mailer, MailNotSent
+from app.core.setting_types import Rate
 from app.core.transaction import UnitOfWork
 from app.modules.auth.models import PasswordReset
 from app.modules.auth.repository_resets import ResetRepository
@@ -25,7 +26,7 @@ LINK_LIFE = timedelta(minutes=30)
 _LEASE = timedelta(seconds=60)  # longer than a mail server is waited for
 _RETRY = timedelta(seconds=20)
 _MAX_ATTEMPTS = 8
-_MAILS_OF_ACCOUNT = "5/hour"
+_MAILS_OF_ACCOUNT = Rate(5, 3600)
 _TEXT = """\
 Somebody, probably you, has asked for a new password for {email}.
 
@@ -75,6 +76,7 @@ class ResetService:
             if not await self.accounts.lock_unchanged(account) or await self._owner(token_hash) is None:
                 raise _dead_link()
             await self.accounts.set_password(account, hashed)
+            await self.attempts.forgive(account.email, account.id)
         _log.info("auth.password_reset", user_id=str(account.id))
 
     async def _owner(self, token_hash: str) -> Account | None:
@@ -126,7 +128,9 @@ class ResetMails:
             ):
                 _log.warning("auth.reset_mail_withheld", user_id=str(account.id))
                 return None
-            await ResetRepository(self.uow).become_link(pk, account.pk, _hashed(token), moment + LINK_LIFE)
+            resets, expires_at = ResetRepository(self.uow), moment + LINK_LIFE
+            if not await resets.become_link(pk, account.pk, _hashed(token), expires_at):
+                return None  # ended since it was taken: by a new password, for one
         # In the fragment, which browsers send to nobody: no log and no Referer ever holds the token.
         link = f"{self.base_url}/reset-password#token={token}"
         minutes = int(LINK_LIFE.total_seconds() // 60)

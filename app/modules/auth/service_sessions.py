@@ -18,7 +18,7 @@ from app.core.clock import now
 from app.core.config import Settings
 from app.core.context import current
 from app.core.errors import AppError, TokenExpired, TokenInvalid, TokenReused, TokenRevoked
-from app.core.listing import Listing
+from app.core.listing import Listing, Where
 from app.core.logging import logger
 from app.core.transaction import UnitOfWork
 from app.modules.auth.models import AuthSession, RefreshToken
@@ -32,6 +32,7 @@ MAX_REPLAYS = 100
 MAX_SESSIONS = 50
 _SESSION_DAYS = 90
 _BATCH = 1000
+KEEP_RESETS = timedelta(hours=2)
 KEEP_TALLIES = timedelta(days=2)
 _log = logger("activity")
 
@@ -58,6 +59,7 @@ class SessionService:
         row = AuthSession(
             user_pk=account.pk,
             auth_version=account.auth_version,
+            created_at=moment,
             expires_at=moment + timedelta(days=max(_SESSION_DAYS, self._settings.refresh_token_days)),
             last_used_at=moment,
             ip=context.client_ip,
@@ -111,8 +113,7 @@ class SessionService:
 
     async def page(self, query: SessionQuery, caller: Principal) -> Listing[SessionRead]:
         """The caller's own living sessions, each with whether it is the present one."""
-        living = self.own.living(caller.user_pk, now(), self._refresh_life)
-        found = await self.own.page(query, SessionSummary, living)
+        found = await self.own.page(query, SessionSummary, self._living(caller))
         current_id = str(caller.session_id)
         values = [{**value, "current": str(value["id"]) == current_id} for value in found.values]
         return Listing(SessionRead, values, query, found.total, found.count_limit, found.next_cursor)
@@ -120,7 +121,7 @@ class SessionService:
     async def end_own(self, id: UUID, caller: Principal) -> None:
         """Ends one of the caller's own sessions, from the next request on. Raises NotFound."""
         async with self.uow.transaction():
-            row = await self.own.find_own(caller.user_pk, id)
+            row = await self.own.find_own(id, self._living(caller))
             if row is None:
                 raise self.own.not_found()
             await self.sessions.revoke(row, "ended")
@@ -139,12 +140,23 @@ class SessionService:
         return {
             "refresh_tokens": await self._in_batches(self.sessions.forget_tokens_before, moment),
             "sessions": await self._in_batches(self.sessions.forget_sessions_before, moment),
-            "password_resets": await self._in_batches(ResetRepository(self.uow).forget_before, moment),
-            # Longer than any window and pause: a shorter wish would let guessing begin anew.
+            # Kept for longer than any link lives, and than any window and pause: a shorter wish would end links
+            # that are good still, and let guessing begin anew.
+            "password_resets": await self._in_batches(
+                ResetRepository(self.uow).forget_before, min(moment, now() - KEEP_RESETS)
+            ),
             "throttle_tallies": await self._in_batches(
-                TallyRepository(self.uow).forget_before, min(moment, now() - KEEP_TALLIES)
+                TallyRepository(self.uow).forget_before, min(moment, now() - self._keep_tallies())
             ),
         }
+
+    def _living(self, caller: Principal) -> Where:
+        return self.own.living(caller.user_pk, now(), self._refresh_life)
+
+    def _keep_tallies(self) -> timedelta:
+        """Longer than whatever is counted: a shorter wish would let guessing, or registering, begin anew."""
+        rate = self._settings.registration_rate
+        return max(KEEP_TALLIES, 2 * timedelta(seconds=rate.seconds if rate else 0))
 
     async def _in_batches(self, forget: Callable[[datetime, int], Awaitable[int]], moment: datetime) -> int:
         total = 0

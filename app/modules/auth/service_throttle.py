@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from limits import parse
-
 from app.auth.ports import Attempt
 from app.auth.throttling import Rule, Tally, after_failure, pause_left
 from app.auth.turnstile import Turnstile
@@ -24,6 +22,7 @@ from app.core.config import Settings
 from app.core.context import current
 from app.core.errors import RateLimited
 from app.core.logging import logger
+from app.core.setting_types import Rate
 from app.core.transaction import UnitOfWork
 from app.modules.auth.repository_throttle import TallyRepository
 
@@ -72,7 +71,7 @@ class ThrottleService:
                 shared = _first_pause(found[account.key], account.rule, moment)
                 left = max(pause_left(found.get(own.key), own.rule, moment), shared)
             _refuse(left)
-            yield _LoginAttempt(self, (account, address), own, is_known_here, found)
+            yield _LoginAttempt(self, account, own, address, found)
 
     def at_password(self, user_id: UUID) -> AbstractAsyncContextManager[Attempt]:
         """A caller confirming their own password."""
@@ -86,6 +85,10 @@ class ThrottleService:
         """A reset token; the address alone is counted."""
         return self._at(self._count("reset-address", _network(), rule=self._address))
 
+    async def forgive(self, email: str, user_id: UUID) -> None:
+        """Forgets the failures of an account whose owner has proved to be one. Part of the open transaction."""
+        await self.tallies.forget([self._key("login", email), self._key("password", str(user_id))])
+
     async def take_registration(self) -> None:
         """One registration of this address. Raises RateLimited."""
         await self._take_of_address("register")
@@ -94,15 +97,15 @@ class ThrottleService:
         """One request for a forgotten password of this address. Raises RateLimited."""
         await self._take_of_address("forgot")
 
-    async def take(self, kind: str, name: str, rate: str) -> float:
-        """Counts one more for `name`, unless that is over the rate (`5/hour`); returns the seconds to wait, or 0."""
-        item, moment = parse(rate), now()
-        window, key = timedelta(seconds=item.get_expiry()), self._key(kind, name)
+    async def take(self, kind: str, name: str, rate: Rate) -> float:
+        """Counts one more for `name`, unless that is over the rate; returns the seconds to wait, or 0."""
+        window, key = timedelta(seconds=rate.seconds), self._key(kind, name)
         async with self.uow.transaction():
             row = await self.tallies.find_locked(key)
+            moment = now()  # not before: who waited for the lock must not look earlier than who held it
             if row is None or not timedelta(0) <= moment - row.started_at < window:
                 await self.tallies.keep(row, key, Tally(1, moment, moment))
-            elif row.count >= item.amount:
+            elif row.count >= rate.amount:
                 return (row.started_at + window - moment).total_seconds()
             else:
                 await self.tallies.keep(row, key, Tally(row.count + 1, row.started_at, moment))
@@ -159,20 +162,18 @@ class _LoginAttempt:
     """A login that was let in."""
 
     throttle: ThrottleService
-    always: tuple[_Count, _Count]
+    account: _Count
     own: _Count
-    is_known_here: Callable[[], Awaitable[bool]]
+    address: _Count
     found: Mapping[str, Tally]
 
     async def fail(self) -> None:
-        own = [self.own] if await self.is_known_here() else []
-        await self.throttle.count([*self.always, *own])
+        # The same work whoever was meant, so that it takes the same time.
+        await self.throttle.count([self.account, self.own, self.address])
 
     async def succeed(self) -> None:
-        account, _ = (
-            self.always
-        )  # an address is not cleared by a password that fits: the guesser has an account too
-        if keys := [key for key in (account.key, self.own.key) if key in self.found]:
+        # An address is not cleared by a password that fits: the guesser has an account too.
+        if keys := [count.key for count in (self.account, self.own) if count.key in self.found]:
             await self.throttle.tallies.forget(keys)
 
 

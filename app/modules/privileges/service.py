@@ -61,6 +61,7 @@ class PrivilegeService:
     async def delete(self, code: str, grants: Grants, *, hard: bool) -> None:
         """Takes it from every role at once, then deletes it. Raises NotFound, Conflict."""
         async with self.uow.transaction():
+            await self._hold()
             row = await self._own(code, deleted=None if hard else False)
             if row.pk is not None:
                 await grants.withdraw(row.pk)
@@ -80,8 +81,9 @@ class PrivilegeService:
     async def keys_of(self, codes: Iterable[str], field: str = "codes") -> dict[str, int]:
         """Integer keys of live privileges by code. Raises Invalid if one is unknown. Needs a transaction.
 
-        `field`: the body's field that the codes come from.
+        Until it ends, nobody deletes a privilege or gives one to a role. `field`: where the codes come from.
         """
+        await self._hold()
         wanted = list(codes)
         rows = await self.privileges.by_codes(set(wanted))
         found = {row.code: row.pk for row in rows if row.pk is not None}
@@ -109,7 +111,7 @@ class PrivilegeService:
         it, when its module does. A starting server does not retire: an older one may start beside a newer one.
         """
         async with self.uow.transaction():
-            await self.uow.lock("privileges")
+            await self._hold()
             known = {row.code: row for row in await self.privileges.declared()}
             new = [code for code in catalog.privileges if code not in known]
             for code, privilege in catalog.privileges.items():
@@ -132,6 +134,10 @@ class PrivilegeService:
         stored = await self.privileges.system_codes()
         declared = {code: privilege.description for code, privilege in catalog.privileges.items()}
         return stored == declared if retire else declared.items() <= stored.items()
+
+    async def _hold(self) -> None:
+        # Given to a role while it was being deleted, a privilege would be held again once it is restored.
+        await self.uow.lock("privileges")
 
     async def _own(self, code: str, *, deleted: bool | None = False) -> Privilege:
         row = await self.privileges.get_by_code(code, deleted=deleted)

@@ -146,7 +146,7 @@ class RoleRepository(BaseRepository[Role]):
         return int((await self.uow.fetch(_holders(), {"role_pk": role_pk}))[0][0])
 
     async def hold(self, role_pk: int) -> None:
-        """Locks the role: nobody gives it to anybody until the transaction ends."""
+        """Locks the role: until the transaction ends, nobody gives it to anybody or changes what it grants."""
         await self.uow.session.exec(select(Role.pk).where(Role.pk == role_pk).with_for_update())
 
     async def forget_holders(self, role_pk: int) -> None:

@@ -75,9 +75,10 @@ class RoleService:
             changes = data.model_dump(exclude_unset=True)
             if role.is_system and changes.get("name", role.name) != role.name:
                 raise Conflict("A system role can't be renamed.")
-            if changes.get("name", role.name) != role.name:
-                await self.privileges.renew_epoch()  # cached rights hold the names of roles
+            is_renamed = changes.get("name", role.name) != role.name
             await self.roles.update(role, changes)
+            if is_renamed:
+                await self.privileges.renew_epoch()  # cached rights hold the names of roles
         return await self.read(id)
 
     async def delete(self, id: UUID, actor: Principal, *, hard: bool) -> None:
@@ -105,6 +106,7 @@ class RoleService:
             role = await self._editable(id, actor)
             keys = await self.privileges.keys_of(codes)
             pk = _key(role)
+            await self.roles.hold(pk)  # what is taken from it meanwhile must not count as held already
             _may_grant(actor, set(codes) - set(await self.roles.privileges_of(pk)), ())
             if await self.roles.set_privileges(pk, keys.values()):
                 await self.privileges.renew_epoch()
@@ -116,6 +118,7 @@ class RoleService:
         async with self.uow.transaction():
             role = await self._editable(id, actor)
             pk = _key(role)
+            await self.roles.hold(pk)
             _may_grant(actor, (), set(modules) - set(await self.roles.modules_of(pk)))
             if await self.roles.set_modules(pk, modules):
                 await self.privileges.renew_epoch()

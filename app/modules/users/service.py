@@ -73,6 +73,7 @@ class UserService:
             moved = changes.get("email", row.email) != row.email
             if moved:  # whoever gets the mails of an account can set its password
                 actor.require_person()
+                _not_oneself(row, actor, "change the address of")
                 await self._require_reach(row, actor)
             await self.users.update(row, changes)
             if moved:
