@@ -45,6 +45,14 @@ def current() -> RequestContext:
     return _current.get()
 
 
+def is_user(user_id: UUID, method: str, session_id: UUID | None = None) -> None:
+    """The request's caller has proved who they are without a credential in its headers: by password, token, link."""
+    context = _current.get()
+    if context is not _EMPTY:
+        context.actor_type, context.actor_id, context.auth_method = "user", user_id, method
+        context.session_id = session_id or context.session_id
+
+
 def enter(context: RequestContext) -> None:
     """Makes `context` the current one for this task and those it starts."""
     _current.set(context)

@@ -7,7 +7,7 @@ from app.auth.ports import Attempt, Kernel
 from app.auth.principal import Credential, Principal
 from app.core.clients import network_of
 from app.core.clock import now
-from app.core.context import current
+from app.core.context import current, is_user
 from app.core.errors import (
     AccountBlocked,
     AppError,
@@ -96,6 +96,8 @@ class AuthService:
             except AppError:
                 if not refresh_token:
                     raise
+        if claims is not None:
+            is_user(claims.user_id, "jwt", claims.session_id)
         async with self.uow.transaction():
             owner = claims.user_id if claims else None
             ended = await self._end_refresh(refresh_token, owner) if refresh_token else False
@@ -147,6 +149,7 @@ class AuthService:
         async with self.uow.transaction():
             if not await self.accounts.lock_unchanged(account):
                 return None
+            is_user(account.id, "password")
             await attempt.succeed()
             await self.accounts.note_login(account, moment, new_hash)
             return await self.sessions.open(account, moment)

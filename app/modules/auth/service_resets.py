@@ -11,6 +11,7 @@ from secrets import token_urlsafe
 
 from app.auth.ports import Kernel
 from app.core.clock import now
+from app.core.context import is_user
 from app.core.errors import BadRequest, Unavailable
 from app.core.logging import logger
 from app.core.mail import Mail, Mailer, MailNotSent
@@ -75,6 +76,7 @@ class ResetService:
         async with self.uow.transaction():
             if not await self.accounts.lock_unchanged(account) or await self._owner(token_hash) is None:
                 raise _dead_link()
+            is_user(account.id, "link")
             await self.accounts.set_password(account, hashed)
             await self.attempts.forgive(account.email, account.id)
         _log.info("auth.password_reset", user_id=str(account.id))

@@ -16,7 +16,7 @@ from app.auth.tokens import AccessTokens
 from app.core.clients import network_of
 from app.core.clock import now
 from app.core.config import Settings
-from app.core.context import current
+from app.core.context import current, is_user
 from app.core.errors import AppError, TokenExpired, TokenInvalid, TokenReused, TokenRevoked
 from app.core.listing import Listing, Where
 from app.core.logging import logger
@@ -180,6 +180,7 @@ class SessionService:
             return TokenRevoked()
         if token.expires_at <= moment:
             return TokenExpired()
+        is_user(user_id, "refresh", row.id)
         if await self.sessions.spend(token_hash, moment):
             successor = _successor(self._refresh_keys[0], text)
             await self._add_token(row, successor, token_hash, moment)
