@@ -63,7 +63,8 @@ async def test_two_superusers_removing_each_other_leave_one(workers: tuple[Api, 
         assert sum(status < 300 for status in statuses) == 1, statuses
         assert {status for status in statuses if status >= 300} <= REFUSALS
         outcomes.add(statuses[0] < 300)
-    assert outcomes == {True, False}, "one worker always came first: nothing was at the same time"
+    if not here.app.platform.database.is_sqlite:  # which has one writer: who asks first is first
+        assert outcomes == {True, False}, "one worker always came first: nothing was at the same time"
 
 
 async def test_superuser_leaving_while_being_removed_leaves_one(workers: tuple[Api, Api]) -> None:
