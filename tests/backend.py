@@ -11,6 +11,7 @@ from uuid import uuid4
 from fastapi import FastAPI
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.auth.ports import Kernel
 from app.core.audit.change_log import ChangeLog
@@ -107,6 +108,20 @@ class RunningApp:
 
         self.has_written = False
 
+    @asynccontextmanager
+    async def unseen(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction behind the program's back: the guard lets it through, and no row of the log tells of it."""
+        database = self.platform.database
+        assert isinstance(database.recorder, ChangeLog)
+        capture = database.recorder.new_capture()
+        async with database.writer.begin() as connection:
+            connection.info["capture"] = capture
+            try:
+                with capture.seen():
+                    yield connection
+            finally:
+                del connection.info["capture"]
+
     async def reset(self) -> None:
         """Deletes every row and puts the remembered ones back; nothing where nothing was written.
 
@@ -116,19 +131,13 @@ class RunningApp:
         if not self.has_written:
             return
         leaks = await CANARIES.left_behind(self.platform)
-        database = self.platform.database
         tables = [table for table in metadata.sorted_tables if table.name not in APPEND_ONLY]
-        assert isinstance(database.recorder, ChangeLog)
-        capture = database.recorder.new_capture()
-        async with database.writer.begin() as connection:
-            connection.info["capture"] = capture
-            with capture.seen():  # no event of the program's: the guard lets it through, no row tells of it
-                for table in reversed(tables):
-                    await connection.execute(table.delete())
-                for table in tables:
-                    if rows := self.snapshot.rows[table.name]:
-                        await connection.execute(table.insert(), rows)
-            del connection.info["capture"]
+        async with self.unseen() as connection:
+            for table in reversed(tables):
+                await connection.execute(table.delete())
+            for table in tables:
+                if rows := self.snapshot.rows[table.name]:
+                    await connection.execute(table.insert(), rows)
         self.has_written = False
         authenticator = self.kernel.authenticator
         assert isinstance(authenticator, PrincipalService)

@@ -140,11 +140,11 @@ async def test_leak_in_a_column_is_found(api: Api, app: RunningApp, canaries: Ca
     canaries.remember(user.refresh_token)
     assert await canaries.left_behind(app.platform) == []
     for column, value in (("full_name", f"x {PASSWORD} x"), ("blocked_reason", user.refresh_token)):
-        async with app.platform.database.writer.begin() as connection:
+        async with app.unseen() as connection:
             await connection.execute(text(f"UPDATE users SET {column} = :value"), {"value": value})  # noqa: S608
         (leak,) = await canaries.left_behind(app.platform)
         assert str(leak).startswith(f"users.{column} holds a secret")
-        async with app.platform.database.writer.begin() as connection:
+        async with app.unseen() as connection:
             await connection.execute(text(f"UPDATE users SET {column} = NULL"))  # noqa: S608
 
 

@@ -96,9 +96,8 @@ async def test_what_is_referred_to_is_in_use(app: RunningApp) -> None:
 
 async def test_value_out_of_range_is_invalid(app: RunningApp) -> None:
     """Reached only where no schema stands in front; the error names no value."""
-    database = app.platform.database
-    async with database.writer.connect() as connection:
-        with pytest.raises(Exception, match=r".") as caught:
+    with pytest.raises(Exception, match=r".") as caught:
+        async with app.unseen() as connection:
             await connection.execute(text("INSERT INTO roles (pk, name) VALUES (1, NULL)"))
     problem = translate(caught.value)
     assert type(problem) is Invalid

@@ -44,7 +44,9 @@ async def test_no_integer_key_anywhere(api: Api) -> None:
     for path, item in document["paths"].items():
         for name, value in values.items():
             path = path.replace(f"{{{name}}}", value)  # noqa: PLW2901
-        if "get" in item and "{" not in path and path.startswith("/api/") and "search" not in path:
+        asks_for_more = any(one.get("required") for one in item.get("get", {}).get("parameters", ()))
+        is_log = path.startswith("/api/v1/audit")  # whose rows have the log's own numbers
+        if "get" in item and "{" not in path and path.startswith("/api/") and not (asks_for_more or is_log):
             answer = await admin.get(path)
             assert answer.status_code == 200, path
             assert not integer_keys(answer.json())

@@ -133,7 +133,7 @@ async def test_change_on_top_of_a_change_is_refused(make: Make) -> None:
     async def lose() -> None:
         async with one.uow.transaction() as session:
             stale = await one.get(id)
-            await (await session.connection()).execute(overtake)
+            await session.exec(overtake, execution_options={"synchronize_session": False})
             await one.update(stale, {"description": "mine"})
 
     with pytest.raises(Conflict, match="changed in between"):

@@ -73,7 +73,9 @@ async def test_triggers_outlive_the_change(migrated: Migrations) -> None:
     await migrated.query(TRIGGER)
     migrated.plant("longer", LONGER)
     await migrated.upgrade()
-    assert await migrated.query("SELECT name FROM sqlite_master WHERE type = 'trigger'") == [("users_watch",)]
+    assert await migrated.query(
+        "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'users'"
+    ) == [("users_watch",)]
 
 
 async def test_plain_batch_mode_loses_all_that(migrated: Migrations) -> None:
@@ -85,7 +87,10 @@ async def test_plain_batch_mode_loses_all_that(migrated: Migrations) -> None:
     await migrated.query("DELETE FROM users")
     migrated.plant("plain", PLAIN)
     await migrated.upgrade()
-    assert await migrated.query("SELECT name FROM sqlite_master WHERE type = 'trigger'") == []
+    assert (
+        await migrated.query("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'users'")
+        == []
+    )
     assert "uq_users_email_live" not in await migrated.indexes()
     assert await migrated.add_user("new@example.com") == key
 

@@ -28,6 +28,7 @@ from app.core.identifiers import uuid7
 
 _LOG = table_of(AuditChange)
 _MAX_DIGESTS = 100
+_MAX_REASON, _MAX_ACTOR_TYPE = 256, 10
 
 
 class AuditRefused(Exception):
@@ -71,10 +72,10 @@ class Capture:
             "tx_id": self.tx_id,
             "request_id": context.request_id,
             "origin": context.origin,
-            "actor_type": context.actor_type,
-            "actor_id": None if context.actor_id is None else str(context.actor_id),
+            "actor_type": context.actor_type[:_MAX_ACTOR_TYPE],
+            "actor_id": context.actor_name if context.actor_id is None else str(context.actor_id),
             "client_ip": context.client_ip,
-            "reason": context.reason,
+            "reason": (context.reason or "")[:_MAX_REASON] or None,
         }
         numbered = []
         for row in rows:
@@ -109,7 +110,7 @@ class Capture:
         """A transaction or savepoint was rolled back."""
         self._seq = self._marks.pop(transaction, 0)
         self.ids.forget()
-        self.flushing, self.unaudited = None, None
+        self.flushing = None
 
 
 @dataclass(slots=True)
@@ -130,7 +131,7 @@ class Unaudited:
         for table, count in sorted(self.counts.items()):
             told = {"rows": count, "statements": self.digests[table][:_MAX_DIGESTS]}
             what = {"action": "BULK", "cause": "bulk", "entity": table, "entity_id": "", "changed": []}
-            yield {**what, "old": None, "new": told, "reason": self.reason}
+            yield {**what, "old": None, "new": told, "reason": self.reason[:_MAX_REASON]}
 
 
 class Flush:
@@ -175,7 +176,8 @@ class Flush:
     def unlink(self, policy: TablePolicy, keys: Sequence[Key]) -> None:
         """Rows of a link table that no class stands for, about to be deleted by a relationship."""
         rows = read_rows(self.connection, policy, keys, lock=_locks(self.connection))
-        self._unlinked += [Change(policy, rows[key], None) for key in keys if key in rows]
+        new = [key for key in keys if key in rows and not self.cascades.tells(policy, key)]
+        self._unlinked += [Change(policy, rows[key], None) for key in new]
 
     def link(self, policy: TablePolicy, keys: Sequence[Key]) -> None:
         """The same, about to be inserted."""

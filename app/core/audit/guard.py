@@ -19,39 +19,61 @@ from app.core.entity import metadata
 from app.core.logging import logger
 
 Mode = Literal["refuse", "warn", "off"]
-_NOISE = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'", re.DOTALL)
-_NAME = r'((?:"?\w+"?\s*\.\s*)?"?\w+"?)'
+# Comments; texts in all their quotes, since one of them may hide the beginning of another.
+_QUOTED = re.compile(
+    r"--[^\n]*|/\*.*?\*/"
+    r"|\bE'(?P<escaped>(?:[^'\\]|\\.|'')*)'|'(?P<text>(?:[^']|'')*)'"
+    r"|(?P<name>\"(?:[^\"]|\"\")*\"|`[^`]*`)"
+    r"|\$(?P<tag>[A-Za-z_]\w*|)\$(?P<body>.*?)\$(?P=tag)\$",
+    re.DOTALL | re.IGNORECASE,
+)
+_PART = r"""["'`\[]?\w+["'`\]]?"""
+_NAME = rf"\s*\(?\s*((?:{_PART}\s*\.\s*)*{_PART})"
 _WRITES = re.compile(
-    r"\b(?:(?:INSERT(?:\s+OR\s+\w+)?|REPLACE|MERGE)\s+INTO|UPDATE(?:\s+OR\s+\w+)?(?:\s+ONLY)?"
-    r"|DELETE\s+FROM(?:\s+ONLY)?|COPY|DROP\s+TABLE(?:\s+IF\s+EXISTS)?)\s+" + _NAME,
+    r"\b(?:(?:INSERT(?:\s+OR\s+\w+)?|REPLACE|MERGE)\s+INTO|UPDATE(?:\s+OR\s+\w+)?|DELETE\s+FROM"
+    r"|COPY|DROP\s+TABLE(?:\s+IF\s+EXISTS)?)\b(?:\s+ONLY\b)?" + _NAME,
     re.IGNORECASE,
 )
-_TRUNCATES = re.compile(r"\bTRUNCATE\b(?:\s+TABLE)?(?:\s+ONLY)?\s+([^;]*)", re.IGNORECASE)
+_TRUNCATES = re.compile(r"\bTRUNCATE\b(?:\s+TABLE\b)?([^;]*)", re.IGNORECASE)
+_TRUNCATED = re.compile(r"\s*(?:ONLY\b)?" + _NAME, re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)
 def tables_written(statement: str) -> tuple[str, ...]:
-    """The names of the tables that a text of SQL writes to."""
-    text = _NOISE.sub(" ", statement)
+    """The names of the tables that a text of SQL writes to, and a few words that only stand where they would."""
+    text = _without_texts(statement)
     names = [match[1] for match in _WRITES.finditer(text)]
-    names += [name for match in _TRUNCATES.finditer(text) for name in match[1].split(",")]
-    plain = {name.split(".")[-1].strip().split()[0].strip('"').lower() for name in names if name.strip()}
-    return tuple(sorted(plain))
+    for truncate in _TRUNCATES.finditer(text):
+        names += [match[1] for part in truncate[1].split(",") if (match := _TRUNCATED.match(part))]
+    return tuple(sorted({name.split(".")[-1].strip().strip("\"'`[]").lower() for name in names}))
+
+
+def _without_texts(statement: str) -> str:
+    return _QUOTED.sub(_shown, statement)
+
+
+def _shown(match: re.Match[str]) -> str:
+    """Names, whatever quotes they have: SQLite takes a single word in any. Bodies of code. Else a blank."""
+    if match["body"] is not None:
+        return f" {_without_texts(match['body'])} "
+    if match["name"] is not None:
+        return match["name"] if match["name"][1:-1].isidentifier() else ' "?" '
+    text = match["text"]
+    return f" '{text}' " if text is not None and text.isidentifier() else " "
 
 
 class Guard:
     """Looks at every statement of an engine, for writes to the audited tables among some."""
 
     def __init__(self, mode: Mode, among: MetaData = metadata) -> None:
-        """`off` looks at nothing."""
+        """`mode` decides about unseen writes only; what is seen is seen in any case."""
         self._mode = mode
         self._among = among
 
     def stand(self, engine: Engine) -> None:
         """From now on."""
-        if self._mode != "off":
-            event.listen(engine, "before_cursor_execute", self._before)
-            event.listen(engine, "after_cursor_execute", self._after)
+        event.listen(engine, "before_cursor_execute", self._before)
+        event.listen(engine, "after_cursor_execute", self._after)
 
     def _audited(self, statement: str) -> list[str]:
         found = [(name, self._among.tables.get(name)) for name in tables_written(statement)]
@@ -72,13 +94,13 @@ class Guard:
         elif self._mode == "refuse":
             telemetry.audit.guard_refused()
             raise AuditRefused(f"a write to {', '.join(tables)} that the change log has not seen")
-        else:
+        elif self._mode == "warn":
             logger("server").warning("audit.unseen_write", tables=tables)
 
     def _after(self, connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
         """How many rows a statement changed that goes by the log on purpose."""
         capture: Capture | None = connection.info.get("capture")
-        if capture is not None and capture.unaudited is not None:
+        if capture is not None and capture.unaudited is not None and not capture.is_seeing:
             for table in self._audited(statement):
                 capture.unaudited.counts[table] += max(0, cursor.rowcount)
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import selectinload
 from sqlmodel import select
 
 from app.core.audit.capture import AuditRefused
+from app.core.audit.change_log import unaudited
 from app.core.errors import AppError
 from app.core.transaction import UnitOfWork, WriteSession
 from tests.core.audit.conftest import World, run_sync
@@ -349,3 +350,26 @@ REFUSED: dict[str, Program] = {
 async def test_path_is_refused_and_nothing_is_written(world: World, name: str) -> None:
     await world.given(populate)
     await world.is_refused(REFUSED[name], AuditRefused)
+
+
+async def test_what_is_unaudited_leaves_one_row_for_each_table(world: World) -> None:
+    await world.given(populate)
+    before, last = await world.state(), await world.last_id()
+
+    async def program(session: WriteSession, uow: UnitOfWork) -> None:
+        async with unaudited(uow, "because " * 50):
+            await session.exec(text("UPDATE probe_tasks SET title = 'x'"))  # type: ignore[call-overload]
+            await session.exec(text("DELETE FROM probe_notes"))  # type: ignore[call-overload]
+            session.add(Tag(name="flushed inside"))
+            await session.flush()
+
+    await world.given(program)
+    rows = await world.log(last)
+    told = sorted((row["action"], row["entity"]) for row in rows)
+    assert told == [("BULK", "probe_notes"), ("BULK", "probe_tasks"), ("INSERT", "probe_tags")]
+    assert {row["entity"]: row["new"]["rows"] for row in rows if row["action"] == "BULK"} == {
+        "probe_notes": 1,
+        "probe_tasks": 3,
+    }
+    assert {row["reason"] for row in rows if row["action"] == "BULK"} == {("because " * 50)[:256]}
+    assert await world.state() != before
