@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from sqlmodel.sql.sqltypes import AutoString, UTCDateTime
 
+from app.core.audit.revisions import RevisionLog
 from app.core.config import RefusedStart, load_settings
 from app.core.context import acting_as
 from app.core.database import private_file
@@ -81,9 +82,11 @@ def _migrate(connection: Connection) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({_LOCK})")
         connection.exec_driver_sql(f"SET lock_timeout = '{_LOCK_TIMEOUT}'")
         connection.commit()
-    _configure(connection=connection)
+    log = RevisionLog(connection)
+    _configure(connection=connection, on_version_apply=log.applied)
     with context.begin_transaction():
         context.run_migrations()
+        log.write()
     if is_sqlite:
         broken = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if broken:
@@ -113,7 +116,7 @@ def _offline() -> None:
         context.run_migrations()
 
 
-with acting_as("migration", origin="migration"):
+with acting_as("system", origin="migration"):
     if context.is_offline_mode():
         _offline()
     else:

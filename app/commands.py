@@ -10,7 +10,7 @@ from app.auth.dependencies import AnyGuard, Guard, OwnerOr, PermissionChecker, P
 from app.auth.passwords import PasswordHasher
 from app.composition import open_database, opened
 from app.core.config import Environment, Settings, load_settings
-from app.core.context import acting_as
+from app.core.context import as_operator
 from app.core.errors import Invalid
 from app.core.keys import Keyring
 from app.core.pagination import Page
@@ -45,7 +45,7 @@ async def create_account(
     async with opened(settings) as (platform, kernel):
         uow = UnitOfWork(platform.database)
         accounts = AccountService(uow, RoleService(uow, platform.catalog), kernel)
-        with acting_as("cli", origin="cli"):
+        with as_operator():
             return await accounts.create_with_roles(address, password, full_name, roles)
 
 
@@ -61,7 +61,7 @@ async def clean_up_tokens(settings: Settings, keep_days: int) -> dict[str, int]:
     """Removes what can't be used any more; returns how many rows of each table."""
     async with opened(settings) as (platform, kernel):
         service = SessionService(UnitOfWork(platform.database), kernel.tokens, settings)
-        with acting_as("cli", origin="cli"):
+        with as_operator():
             return await service.clean_up(keep_days=keep_days)
 
 

@@ -9,8 +9,9 @@ from sqlalchemy.engine import URL
 
 from app.auth.passwords import PasswordHasher, check_policy
 from app.composition import open_database, seeding
+from app.core.audit.selftest import audit_faults
 from app.core.config import DEFAULT_ADMIN_PASSWORD, ROOT, Environment, RefusedStart, Settings
-from app.core.context import acting_as
+from app.core.context import acting_as, as_operator
 from app.core.database import Database
 from app.core.errors import AppError, CompromisedPassword, SchemaNotCurrent, Unavailable, WeakPassword
 from app.core.keys import Keyring
@@ -72,17 +73,24 @@ def _first_superuser_faults(settings: Settings) -> list[str]:
 
 
 async def seed(database: Database, catalog: Catalog, hasher: PasswordHasher, settings: Settings) -> list[str]:
+    """What an operator does first: see `_seed`. Raises RefusedStart."""
+    with as_operator():
+        return await _seed(database, catalog, hasher, settings)
+
+
+async def _seed(
+    database: Database, catalog: Catalog, hasher: PasswordHasher, settings: Settings
+) -> list[str]:
     """Privileges, seeded roles, the first superuser; returns what was made. Raises RefusedStart."""
     services = seeding(database, catalog, hasher)
-    with acting_as("system", origin="cli"):
-        is_first = settings.is_production and not await services.superuser.exists()
-        if is_first and (faults := _first_superuser_faults(settings)):
-            raise RefusedStart(faults)
-        made = ["privileges"] if await services.roles.synchronise(retire=True) else []
-        made += [f"role {name}" for name in await services.roles.seed()]
-        email = canonical_email(settings.admin_email)
-        if await services.superuser.ensure(email, settings.admin_password):
-            made.append(f"superuser {email}")
+    is_first = settings.is_production and not await services.superuser.exists()
+    if is_first and (faults := _first_superuser_faults(settings)):
+        raise RefusedStart(faults)
+    made = ["privileges"] if await services.roles.synchronise(retire=True) else []
+    made += [f"role {name}" for name in await services.roles.seed()]
+    email = canonical_email(settings.admin_email)
+    if await services.superuser.ensure(email, settings.admin_password):
+        made.append(f"superuser {email}")
     return made
 
 
@@ -136,24 +144,27 @@ class Startup:
 
     async def _attempt(self) -> bool:
         try:
-            await self._prepare()
+            with acting_as("system", origin="job"):
+                await self._prepare()
         except AppError as error:
             _log.warning("start.waiting", reason=error.detail)
         return self._platform.ready
 
     async def _prepare(self) -> None:
-        """Schema, privileges, and what production asks of the stored superuser. Raises Unavailable."""
+        """Schema, change log, privileges, and what production asks of the superuser. Raises Unavailable."""
         platform, settings = self._platform, self._platform.settings
         if platform.database.fallback:
             await upgrade(platform.database.url)
-            await seed(platform.database, platform.catalog, self._hasher, settings)
+            await _seed(platform.database, platform.catalog, self._hasher, settings)
         await platform.database.ping()
         await SystemService(platform, API_PREFIX).require_schema()
+        entities = [entity for module in platform.catalog.modules for entity in module.entities]
+        if faults := await audit_faults(platform.database, entities):
+            refuse(faults)
         if settings.is_production and (faults := await _admin_violations(settings)):
             refuse(faults)
-        with acting_as("system", origin="job"):
-            services = seeding(platform.database, platform.catalog, self._hasher)
-            await services.roles.synchronise(retire=False)
+        services = seeding(platform.database, platform.catalog, self._hasher)
+        await services.roles.synchronise(retire=False)
         platform.ready = True
         _log.info("start.ready")
 

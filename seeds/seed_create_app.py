@@ -21,7 +21,7 @@ from rich.progress import Progress as Bars
 from app.auth.passwords import PasswordHasher
 from app.composition import open_database
 from app.core.config import RefusedStart, Settings, load_settings
-from app.core.context import acting_as
+from app.core.context import as_operator
 from app.core.errors import AppError
 from app.core.keys import Keyring
 from app.core.logging import configure
@@ -78,7 +78,7 @@ async def sow(settings: Settings, counts: dict[str, int]) -> dict[str, int]:
     try:
         await seed(database, catalog, hasher, settings)
         field = Field(database, catalog, hasher, settings.password_min_length)
-        with acting_as("cli", origin="cli"), shown() as bars:
+        with as_operator(), shown() as bars:
             for one in discover():
                 progress: Progress = Silence() if bars is None else Bar(bars, one, counts[one.name])
                 made[one.name] = await one.sow(field, counts[one.name], progress)

@@ -3,6 +3,8 @@
 Mutable, because tasks and dependencies run in copies of the context: they all share this one object.
 """
 
+import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -10,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 from uuid import UUID
 
+_MAX_NAME = 64
 Origin = Literal["request", "background", "cli", "migration", "job"]
 
 
@@ -17,6 +20,7 @@ Origin = Literal["request", "background", "cli", "migration", "job"]
 class RequestContext:
     """Who asks, from where, under which request id. `actor_id` is None until a guard has let the caller in.
 
+    `actor_name`: who acts without having an account here: an operator by the name of the operating system, a revision.
     `privilege`: what the guard asked for. `route`: what was found for the path. `error_class`: the name of the
     exception that ended the request, never its message.
     """
@@ -25,6 +29,7 @@ class RequestContext:
     origin: Origin = "request"
     actor_id: UUID | None = None
     actor_type: str = "anonymous"
+    actor_name: str | None = None
     client_ip: str | None = None
     user_agent: str | None = None
     session_id: UUID | None = None
@@ -59,11 +64,29 @@ def enter(context: RequestContext) -> None:
 
 
 @contextmanager
-def acting_as(actor_type: str, *, origin: Origin, actor_id: UUID | None = None) -> Iterator[RequestContext]:
+def acting_as(
+    actor_type: str, *, origin: Origin, actor_id: UUID | None = None, actor_name: str | None = None
+) -> Iterator[RequestContext]:
     """A context for work outside of requests: commands, jobs, migrations."""
-    context = RequestContext(origin=origin, actor_type=actor_type, actor_id=actor_id)
+    context = RequestContext(
+        origin=origin,
+        actor_type=actor_type,
+        actor_id=actor_id,
+        actor_name=actor_name and actor_name[:_MAX_NAME],
+    )
     token = _current.set(context)
     try:
         yield context
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def as_operator() -> Iterator[RequestContext]:
+    """A context for commands: whoever sits at the terminal, by the name that the operating system has for them."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has a number only
+        name = f"uid:{os.getuid()}"
+    with acting_as("cli", origin="cli", actor_name=name) as context:
+        yield context

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Connection, Table, Text, cast, func, insert, inspect
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session, UOWTransaction
 
 from app.core import telemetry
@@ -85,7 +86,10 @@ class Capture:
         if connection.dialect.name == "postgresql":
             statement = statement.values(xid=cast(cast(func.pg_current_xact_id(), Text), BigInteger))
         with self.seen():
-            connection.execute(statement, numbered)
+            try:
+                connection.execute(statement, numbered)
+            except (IntegrityError, DataError) as error:  # no value of the client's: never answered as one
+                raise AuditRefused("the change log does not take its row") from error
         telemetry.audit.written("changes", len(numbered))
 
     @contextmanager

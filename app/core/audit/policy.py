@@ -57,6 +57,11 @@ def shown() -> dict[str, Any]:
     return {"info": {"audit": "full"}}
 
 
+def replaced_whole() -> dict[str, Any]:
+    """For `sa_column_kwargs`: JSON that is never changed in place, which the ORM would not notice."""
+    return {"info": {"replaced_whole": True}}
+
+
 def reason_of(table: Table) -> str | None:
     """Why a table is not audited; None for those that are."""
     found: str | None = table.info.get("not_audited")

@@ -4,7 +4,6 @@ One pure function for each step; none of them ever raises, since the business ch
 """
 
 import hashlib
-import math
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -21,6 +20,7 @@ MAX_VALUE_BYTES = 8 * 1024
 MAX_ROW_BYTES = 64 * 1024
 _HEAD_CHARACTERS = 256
 _EXACT = 2**53  # larger whole numbers lose digits in other JSON readers (RFC 8259 6)
+_MAX_BITS = 10_000
 _MAX_DEPTH = 32
 _SECRET = frozenset(
     (
@@ -59,9 +59,10 @@ def plain(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return _UNFIT.sub("\ufffd", value)
     if isinstance(value, int):
-        return value if -_EXACT <= value <= _EXACT else str(value)
+        return int(value) if -_EXACT <= value <= _EXACT else _digits(value)
     if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
+        # PostgreSQL's JSONB knows neither exponents, so that large ones come back as integers, nor minus zero.
+        return value + 0.0 if abs(value) <= _EXACT else repr(float(value))
     return (
         _scalar(value)
         if not isinstance(value, Mapping | Sequence | set | frozenset)
@@ -69,12 +70,23 @@ def plain(value: Any, depth: int = 0) -> Any:
     )
 
 
+def _digits(value: int) -> str:
+    """Python refuses to write very long numbers in decimal digits."""
+    return str(value) if value.bit_length() <= _MAX_BITS else hex(value)
+
+
+def _instant(value: datetime) -> str:
+    moment = value if value.utcoffset() is not None else value.replace(tzinfo=UTC)
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:  # in the first or the last hours of the calendar
+        return moment.isoformat(timespec="microseconds")
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
 def _scalar(value: Any) -> Any:
     if isinstance(value, datetime):
-        moment = value if value.tzinfo else value.replace(tzinfo=UTC)
-        return (
-            moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment.year > 1 else value.isoformat()
-        )
+        return _instant(value)
     if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, timedelta):
@@ -134,12 +146,14 @@ def fitted(image: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     for name, value in image.items():
         made[name], was_cut = shortened(value)
         cut = cut or was_cut
-    sizes = {name: len(orjson.dumps(value)) for name, value in made.items()} if len(made) > 7 else {}  # noqa: PLR2004
-    total = sum(sizes.values())
+    total = len(orjson.dumps(made))
+    if total <= MAX_ROW_BYTES:
+        return made, cut
+    sizes = {name: len(orjson.dumps(value)) for name, value in made.items()}
     for name in sorted(sizes, key=lambda name: -sizes[name]):
         if total <= MAX_ROW_BYTES:
             break
-        made[name], was_cut = shortened(made[name], limit=512)
+        made[name], was_cut = shortened(image[name], limit=512)
         total += len(orjson.dumps(made[name])) - sizes[name]
         cut = cut or was_cut
     return made, cut

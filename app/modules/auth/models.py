@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import JSON, Index
 from sqlmodel import Field, SQLModel
 
-from app.core.audit.policy import bookkeeping, not_audited
+from app.core.audit.policy import bookkeeping, not_audited, replaced_whole
 from app.core.entity import Key, Record
 from app.core.text import EMAIL_LENGTH
 
@@ -58,7 +58,9 @@ class ApiKey(Record, table=True):
     prefix: str = Field(max_length=40, unique=True)
     last_four: str = Field(max_length=4)
     key_hash: str = Field(max_length=64)
-    privileges: list[str] | None = Field(default=None, sa_type=JSON(none_as_null=True))
+    privileges: list[str] | None = Field(
+        default=None, sa_type=JSON(none_as_null=True), sa_column_kwargs=replaced_whole()
+    )
     expires_at: datetime | None = None
     last_used_at: datetime | None = Field(default=None, sa_column_kwargs=bookkeeping())
     revoked_at: datetime | None = None
