@@ -108,7 +108,7 @@ async def test_a_log_that_takes_no_rows_stops_the_migration(migrated: Migrations
         body = "BEGIN SELECT RAISE(ABORT, 'audit_change is append-only'); END"
     await migrated.query(f"CREATE TRIGGER stuffed BEFORE INSERT ON audit_change {body}")
     migrated.plant("planted1", DATA)
-    with pytest.raises(Exception, match="append-only|does not take its row"):
+    with pytest.raises(Exception, match=r"append-only|does not take its row"):
         await migrated.upgrade()
     assert await migrated.query("SELECT full_name FROM users") == [(None,)]
 
