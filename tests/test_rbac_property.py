@@ -73,7 +73,12 @@ async def _any_role(service: RoleService, id: UUID, _: Principal, *, deleted: bo
 
 # Each rule, switched off, and what the game then finds. Without its rule a system must not pass for a sound one.
 RULES: dict[str, tuple[Any, str, Any, str]] = {
-    "privileges and modules of a role": (roles_service, "_may_grant", lambda *_: None, "gained what"),
+    "privileges and modules of a role": (
+        roles_service,
+        "_may_grant",
+        lambda *_: None,
+        "gained what|the model 403",
+    ),
     "roles of a user": (RoleService, "may_give", _always, "gained what|became a superuser"),
     "superusers": (UserService, "_touchable", _anybody, "a superuser was touched"),
     "the superuser role": (RoleService, "_editable", _any_role, "the superuser role was touched"),
