@@ -30,7 +30,7 @@ def accounts() -> Table:
 
 
 def account_columns() -> list[ColumnElement[Any]]:
-    """What every stamp tells of the account behind a credential, in the order of the fields of `Stamp`."""
+    """What every stamp tells of the account behind a credential, in the order of the fields of `AccountStamp`."""
     users = accounts()
     return [
         users.c.id.label("user_id"),
@@ -46,15 +46,9 @@ def account_columns() -> list[ColumnElement[Any]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
-    """The present truth about a session and its user, as one query tells it."""
+class AccountStamp:
+    """The present truth about the account behind a credential."""
 
-    session_id: UUID
-    revoked_at: datetime | None
-    expires_at: datetime
-    session_auth_version: int
-    auth_version: int
-    must_change_password: bool
     user_id: UUID
     user_pk: int
     is_blocked: bool
@@ -69,6 +63,18 @@ class Stamp:
     def row_state(self) -> tuple[int, datetime, datetime | None]:
         """What changes whenever anything changes that the user's own account shows."""
         return self.user_version, self.user_updated_at, self.last_login_at
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp(AccountStamp):
+    """The same with that about a session, as one query tells it."""
+
+    session_id: UUID
+    revoked_at: datetime | None
+    expires_at: datetime
+    session_auth_version: int
+    auth_version: int
+    must_change_password: bool
 
     def is_alive(self, moment: datetime) -> bool:
         """Whether session and account are in order at this moment."""
@@ -86,14 +92,15 @@ def _stamp_query(*, is_sqlite: bool) -> Query:
     session, users = AuthSession, accounts()
     return Query(
         sa_select(
+            *account_columns(),
             col(session.id),
             col(session.revoked_at),
             col(session.expires_at),
             col(session.auth_version).label("session_auth_version"),
             users.c.auth_version,
             users.c.must_change_password,
-            *account_columns(),
         )
+        .select_from(session)
         .join(users, users.c.pk == col(session.user_pk))
         .where(among(col(session.id), "ids", is_sqlite=is_sqlite))
     )
@@ -103,7 +110,7 @@ async def stamps(uow: UnitOfWork, ids: Sequence[UUID]) -> Mapping[UUID, Stamp]:
     """The stamps of these sessions, in one query; unknown ones are left out."""
     is_sqlite = uow.database.is_sqlite
     rows = await uow.fetch(_stamp_query(is_sqlite=is_sqlite), {"ids": id_list(ids, is_sqlite=is_sqlite)})
-    return {row[0]: Stamp(*row) for row in rows}
+    return {stamp.session_id: stamp for stamp in (Stamp(*row) for row in rows)}
 
 
 class SessionRepository:

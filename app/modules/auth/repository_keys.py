@@ -17,13 +17,13 @@ from app.core.query import Query, among, id_list, type_of
 from app.core.repository import BaseRepository
 from app.core.transaction import UnitOfWork
 from app.modules.auth.models import ApiKey
-from app.modules.auth.repository import account_columns, accounts
+from app.modules.auth.repository import AccountStamp, account_columns, accounts
 from app.modules.auth.schemas import ApiKeySummary
 
 
 @dataclass(frozen=True, slots=True)
-class KeyStamp:
-    """The present truth about an API key and its owner, as one query tells it."""
+class KeyStamp(AccountStamp):
+    """The same with that about an API key, as one query tells it."""
 
     prefix: str
     id: UUID
@@ -33,20 +33,6 @@ class KeyStamp:
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None
-    user_id: UUID
-    user_pk: int
-    is_blocked: bool
-    deleted_at: datetime | None
-    rights_version: int
-    user_version: int
-    user_updated_at: datetime
-    last_login_at: datetime | None
-    rbac_epoch: int
-
-    @property
-    def row_state(self) -> tuple[int, datetime, datetime | None]:
-        """As of `Stamp`."""
-        return self.user_version, self.user_updated_at, self.last_login_at
 
     def is_alive(self, moment: datetime) -> bool:
         """Whether key and owner are in order at this moment."""
@@ -59,6 +45,7 @@ def _stamp_query(*, is_sqlite: bool) -> Query:
     key, users = ApiKey, accounts()
     return Query(
         sa_select(
+            *account_columns(),
             col(key.prefix),
             col(key.id),
             col(key.pk),
@@ -67,8 +54,8 @@ def _stamp_query(*, is_sqlite: bool) -> Query:
             col(key.expires_at),
             col(key.revoked_at),
             col(key.last_used_at),
-            *account_columns(),
         )
+        .select_from(key)
         .join(users, users.c.pk == col(key.user_pk))
         .where(among(col(key.prefix), "prefixes", is_sqlite=is_sqlite))
     )
@@ -79,7 +66,7 @@ async def key_stamps(uow: UnitOfWork, prefixes: Sequence[str]) -> Mapping[str, K
     is_sqlite = uow.database.is_sqlite
     values = {"prefixes": id_list(prefixes, is_sqlite=is_sqlite)}
     rows = await uow.fetch(_stamp_query(is_sqlite=is_sqlite), values)
-    return {row[0]: KeyStamp(*row) for row in rows}
+    return {stamp.prefix: stamp for stamp in (KeyStamp(*row) for row in rows)}
 
 
 class ApiKeyRepository(BaseRepository[ApiKey]):
