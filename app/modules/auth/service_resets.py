@@ -72,7 +72,7 @@ class ResetService:
             if account is None:
                 await attempt.fail()
                 raise _dead_link()
-        hashed = await self.accounts.hashed(password, account.email, field="new_password")
+        hashed = await self.accounts.hashed(password, account.email, account.full_name, "new_password")
         async with self.uow.transaction():
             if not await self.accounts.lock_unchanged(account) or await self._owner(token_hash) is None:
                 raise _dead_link()

@@ -153,6 +153,7 @@ class Account(BaseModel):
     pk: int
     id: UUID
     email: str
+    full_name: str | None
     password_hash: str
     is_blocked: bool
     auth_version: int

@@ -56,7 +56,7 @@ class AccountService(UserService):
         if account.must_change_password and normalized(new) == normalized(current):
             fault = FieldError(loc=["body", "new_password"], code="unchanged", message="Choose another one.")
             raise WeakPassword("The new password is the one that must be changed.", errors=[fault])
-        hashed = await self.hashed(new, account.email, field="new_password")
+        hashed = await self.hashed(new, account.email, account.full_name, "new_password")
         async with self.uow.transaction():
             row = await self._unchanged(account)
             await attempt.succeed()

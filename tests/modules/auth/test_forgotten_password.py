@@ -1,7 +1,6 @@
 """Asking for a new password: the same answer to everybody, and a mail to who has the address."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -21,19 +20,6 @@ from tests.program import GOOD_PRODUCTION
 
 FORGOT = "auth/password/forgot"
 PATIENCE_SECONDS = 10
-
-
-@pytest.fixture(scope="module")
-async def opened(backend: Backend) -> AsyncIterator[Office]:
-    async with open_office(backend) as office:
-        yield office
-
-
-@pytest.fixture
-async def office(opened: Office) -> AsyncIterator[Office]:
-    yield opened
-    opened.clear()
-    await opened.app.reset()
 
 
 def outside(answer: httpx2.Response) -> tuple[int, bytes, dict[str, str]]:

@@ -1,7 +1,7 @@
 """A mailed link: what it opens, once; what ends it; and that nothing else opens the same door."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -25,19 +25,6 @@ from tests.modules.auth.support import (
 MOMENT = timedelta(seconds=5)
 THIRD = "otter plays eleven slow waltzes"
 Act = Callable[[Office, Caller], Awaitable[int]]
-
-
-@pytest.fixture(scope="module")
-async def opened(backend: Backend) -> AsyncIterator[Office]:
-    async with open_office(backend) as office:
-        yield office
-
-
-@pytest.fixture
-async def office(opened: Office) -> AsyncIterator[Office]:
-    yield opened
-    opened.clear()
-    await opened.app.reset()
 
 
 async def test_link_sets_the_password_once_and_ends_every_session(office: Office) -> None:

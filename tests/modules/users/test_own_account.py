@@ -103,3 +103,12 @@ async def test_change_password(api: Api) -> None:
     assert_problem(await api.post("auth/refresh", {"refresh_token": other.refresh_token}), 401)
     assert_problem(await api.post("auth/login", {"email": user.email, "password": PASSWORD}), 401)
     await api.login(user.email, NEW)
+
+
+async def test_new_password_is_not_made_of_ones_own_name(api: Api) -> None:
+    user = await api.user()
+    assert (await user.patch("users/me", {"full_name": "Bartholomew Featherstone"})).status_code == 200
+    body = {"current_password": PASSWORD, "new_password": "bartholomew featherstone"}
+    problem = assert_problem(await user.post("users/me/change-password", body), 422, "weak_password")
+    assert [fault["loc"] for fault in problem["errors"]] == [["body", "new_password"]]
+    assert (await api.login(user.email)).access_token
