@@ -13,8 +13,11 @@ from app.auth.tokens import AccessTokens
 from app.auth.turnstile import Turnstile
 from app.core.audit.change_log import AuditRules, ChangeLog
 from app.core.cache import open_cache
-from app.core.config import Environment, Settings
+from app.core.config import Environment, RefusedStart, Settings
 from app.core.database import Database, ListRules
+from app.core.evidence.places import open_anchor
+from app.core.evidence.sealer import Sealer, SealRules
+from app.core.evidence.signing import KeyFault, load_key
 from app.core.job import Job
 from app.core.keys import Keyring, Signer
 from app.core.mail import open_mailer
@@ -35,6 +38,7 @@ from app.registry import discover
 
 _MAIL_SECONDS = 15.0
 _PROFILE_SECONDS = 300
+_SEAL_LOOK_SECONDS = 5.0
 
 
 def open_database(settings: Settings, keyring: Keyring, url: URL | None = None) -> Database:
@@ -65,7 +69,28 @@ def audit_settings(settings: Settings) -> dict[str, Any]:
         "guard": settings.audit_guard,
         "require_actor": settings.requires_actor,
         "bulk_max_rows": settings.audit_bulk_max_rows,
+        "seal_seconds": settings.audit_seal_seconds,
+        "is_signed": settings.audit_seal_key_file is not None,
+        "is_anchored": bool(settings.audit_anchor_uri),
     }
+
+
+def seal_rules(settings: Settings) -> SealRules:
+    """How the logs are sealed. Raises RefusedStart for a key or an anchor that can't be used."""
+    try:
+        key = load_key(settings.seal_key_path) if settings.seal_key_path else None
+        anchor = open_anchor(settings.anchor_uri)
+    except KeyFault as fault:
+        raise RefusedStart([f"AUDIT_SEAL_KEY_FILE: {fault}"]) from None
+    except ValueError as fault:
+        raise RefusedStart([f"AUDIT_ANCHOR_URI: {fault}"]) from None
+    return SealRules(float(settings.audit_seal_seconds), key, anchor, settings.audit_anchor_every)
+
+
+def sealing(database: Database, rules: SealRules) -> Job:
+    """The job that seals the logs."""
+    sealer = Sealer(UnitOfWork(database), rules)
+    return Job("audit seals", sealer.work, min(rules.seconds / 4, _SEAL_LOOK_SECONDS))
 
 
 def assemble_kernel(platform: Platform) -> Kernel:

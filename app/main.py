@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 import app as package
-from app.composition import assemble_kernel, audit_settings, close, open_platform
+from app.composition import assemble_kernel, audit_settings, close, open_platform, seal_rules, sealing
 from app.core import telemetry
 from app.core.audit.writer import AccessWriter
 from app.core.clients import ClientAddress
@@ -61,6 +61,7 @@ def create_app(settings: Settings | None = None, catalog: Catalog | None = None)
     )
     app.state.settings, app.state.catalog, app.state.api_prefix = settings, catalog, API_PREFIX
     app.state.access_writer = AccessWriter(SPOOL)
+    app.state.seal_rules = seal_rules(settings)
     app.router.routes.extend(page_routes(docs_enabled=settings.docs, version=package.__version__))
     _include(app, catalog)
     install(app)
@@ -130,6 +131,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     configure(level=settings.log_level, json_console=settings.json_console, folder=settings.log_path)
     _log.info("start", version=package.__version__, environment=settings.environment.value)
+    if settings.seal_key_path is None:
+        tell = _log.warning if settings.is_production else _log.info
+        tell("audit.unsigned", reason="AUDIT_SEAL_KEY_FILE is empty: seals of the logs are not signed")
     platform = open_platform(settings, app.state.catalog, await choose_database(settings))
     kernel = assemble_kernel(platform)
     app.state.platform, app.state.kernel = platform, kernel
@@ -138,6 +142,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     startup = Startup(platform, kernel.hasher)
     await startup.run()
     kernel.reset_mails.start()
+    seals = sealing(platform.database, app.state.seal_rules)
+    seals.start()
     # What lives now lives as long as the process: keeping it out of the collector's sight saves a third.
     gc.collect()
     gc.freeze()
@@ -147,6 +153,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         platform.ready = False
         await kernel.reset_mails.stop()
+        await seals.stop()
         await startup.stop()
         await writer.stop()
         await close(platform, kernel)

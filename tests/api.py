@@ -148,15 +148,14 @@ class Api:
 
 
 # Places in the logs, which are numbered by the order that they prove.
-LOG_NUMBERS = {"horizon_id", "last_change_id", "previous_id", "next_id"}
+LOG_NUMBERS = {"horizon_id", "last_change_id", "previous_id", "next_id", "first_id", "last_id"}
 
 
 def integer_keys(value: Any) -> list[str]:
     """Names of members that give away an integer key: ids are texts, and `pk` stays inside."""
     found: list[str] = []
-    is_logged = (
-        isinstance(value, dict) and "occurred_at" in value
-    )  # rows of the logs bear the logs' own numbers
+    # Rows of the logs, and their seals, bear the logs' own numbers.
+    is_logged = isinstance(value, dict) and not {"occurred_at", "sealed_at"}.isdisjoint(value)
     for name, inner in value.items() if isinstance(value, dict) else ():
         is_id = (name == "id" and not is_logged) or (name.endswith("_id") and name not in LOG_NUMBERS)
         if name == "pk" or name.endswith("_pk") or (is_id and isinstance(inner, int)):

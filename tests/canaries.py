@@ -16,7 +16,7 @@ import orjson
 import pytest
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy import Dialect, Select, Table, Text, cast, func, literal, select, union_all
+from sqlalchemy import Dialect, LargeBinary, Select, Table, Text, cast, func, literal, select, union_all
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -37,6 +37,8 @@ SHORTEST = 8
 MOST = 300  # a test with more of them (races, long stories) is watched for the newest
 _PASSWORD_HASH = b"$argon2"
 _DIGEST = re.compile(r"(?<![0-9A-Za-z])[0-9a-f]{64}(?![0-9A-Za-z])")
+# What proves the logs is hashes, and stands in tables as it is told.
+_PROOF = re.compile(r"GET /api/v1/audit/(seals|segments)")
 # Tests send these in the place of secrets; they are public names: ids, and how a key begins.
 _PUBLIC = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|tessera_test_[0-9A-Za-z]{12}_?")
 _EDGE = "\x1f|\x1f"  # no column holds that
@@ -101,7 +103,8 @@ class Canaries:
         found = self.found_in(text)
         if found is not None:
             raise Leak(f"{call} answers with a secret: {found}")
-        self.digests.update(_DIGEST.findall(text.decode("utf-8", "replace")))
+        if not _PROOF.fullmatch(call):
+            self.digests.update(_DIGEST.findall(text.decode("utf-8", "replace")))
         for value in fresh:
             self.remember(value)
 
@@ -232,12 +235,12 @@ def _credential(options: Mapping[str, Any]) -> str:
 
 
 def _texts(table: Table) -> Select[Any]:
-    """Every column of the table as text: one row for each row."""
+    """Every column of the table as text: one row for each row. Bytes are left out: they need not be a text."""
     parts: Any = literal(table.name, Text)
     for column in table.columns:
-        parts = parts.concat(literal(_EDGE, Text)).concat(
-            func.coalesce(cast(column, Text), literal("", Text))
-        )
+        is_text = not isinstance(column.type, LargeBinary)
+        told = func.coalesce(cast(column, Text), literal("", Text)) if is_text else literal("", Text)
+        parts = parts.concat(literal(_EDGE, Text)).concat(told)
     return select(parts).select_from(table)
 
 

@@ -97,6 +97,15 @@ def test_operation_ids_are_the_names_of_the_endpoints(document: Json) -> None:
     assert {"login", "list_users", "read_role"} <= names.keys()
 
 
+def test_bounds_are_written_in_the_words_of_json_schema(document: Json) -> None:
+    """Of every query parameter, also where a validator of our own looks at it first."""
+    operations = [operation for item in document["paths"].values() for operation in item.values()]
+    parameters = [one["schema"] for operation in operations for one in operation.get("parameters", ())]
+    own = [one for schema in parameters for one in (schema, *schema.get("anyOf", ()))]
+    assert [one for one in own if {"ge", "gt", "le", "lt"} & one.keys()] == []
+    assert {"minimum": 1, "maximum": 1000} in [{k: one.get(k) for k in ("minimum", "maximum")} for one in own]
+
+
 @pytest.mark.skipif(UPDATE, reason="the planted file would be written")
 def test_changed_promise_is_told(tmp_path: Path) -> None:
     (tmp_path / "routes.txt").write_text("GET    /elsewhere  public\n")

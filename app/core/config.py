@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 
 from app.core.keys import Keyring, development_secret, weakness
 from app.core.setting_types import (
+    AnchorUri,
     BaseUrl,
     CacheUrl,
     CommaList,
@@ -88,6 +89,11 @@ class Settings(BaseSettings):
     audit_guard: Literal["refuse", "warn", "off"] = "refuse"
     audit_require_actor: bool | None = None
     audit_bulk_max_rows: int = Field(default=50_000, ge=1, le=10_000_000)
+    audit_seal_key_file: Path | None = None
+    audit_seal_seconds: int = Field(default=60, ge=1, le=3600)
+    audit_anchor_uri: AnchorUri = ""
+    audit_anchor_every: int = Field(default=1, ge=1, le=100_000)
+    audit_hold_two_people: bool | None = None
     docs_enabled: bool | None = None
     metrics_enabled: bool | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -141,6 +147,22 @@ class Settings(BaseSettings):
     def requires_actor(self) -> bool:
         """Whether a write by nobody is refused: as set, else in production."""
         return self.is_production if self.audit_require_actor is None else self.audit_require_actor
+
+    @property
+    def holds_need_two(self) -> bool:
+        """Whether nobody may release the hold that they placed: as set, else in production."""
+        return self.is_production if self.audit_hold_two_people is None else self.audit_hold_two_people
+
+    @property
+    def seal_key_path(self) -> Path | None:
+        """The key that signs seals, absolute."""
+        return None if self.audit_seal_key_file is None else anchored(self.audit_seal_key_file)
+
+    @property
+    def anchor_uri(self) -> str:
+        """Where heads are kept; a file's path absolute."""
+        uri = self.audit_anchor_uri
+        return uri if not uri or ":" in uri else str(anchored(Path(uri)))
 
     @property
     def json_console(self) -> bool:

@@ -20,6 +20,7 @@ Origin = Literal["request", "background", "cli", "migration", "job"]
 class RequestContext:
     """Who asks, from where, under which request id. `actor_id` is None until a guard has let the caller in.
 
+    `origin`: of a request `background` as soon as its answer is sent, for what is written after that.
     `actor_name`: who acts without having an account here: an operator by the name of the operating system, a revision.
     `privilege`: what the guard asked for. `route`: what was found for the path. `error_class`: the name of the
     exception that ended the request, never its message.

@@ -157,7 +157,8 @@ class Database:
         try:
             rows: Sequence[Row] = await _read(raw.driver_connection, sql, arguments, is_sqlite=self.is_sqlite)
         except BaseException as error:
-            if not isinstance(error, Exception) or means_lost_connection(error):
+            # What breaks off among its rows would hold a connection of SQLite's in the past.
+            if self.is_sqlite or not isinstance(error, Exception) or means_lost_connection(error):
                 _discard(raw)
             else:
                 self._resting.append(raw)

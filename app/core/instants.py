@@ -1,16 +1,19 @@
-"""Instants in bodies: RFC 3339 with a zone, kept in UTC."""
+"""Instants as clients send them: RFC 3339 with a zone, kept in UTC."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
+_BEGINNING = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 
-def _text_only(value: object) -> object:
-    """A number could be seconds or milliseconds: only texts say what they mean."""
-    if value is not None and not isinstance(value, (str, datetime)):
-        raise ValueError("must be an instant as text, such as 2030-01-31T12:00:00Z")
-    return value
+
+def _date_and_time(value: object) -> object:
+    """A number could be seconds or milliseconds, also one in a text: only dates say what they mean."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _BEGINNING.match(value)):
+        return value
+    raise ValueError("must be an instant with a zone, such as 2030-01-31T12:00:00Z")
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -20,4 +23,4 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("is out of the range of instants") from None
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_text_only), AfterValidator(_in_utc)]
+Instant = Annotated[AwareDatetime, BeforeValidator(_date_and_time), AfterValidator(_in_utc)]

@@ -32,7 +32,8 @@ def _plain_bool(value: object) -> object:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_plain_digits)]
+# Behind the bounds of a number, so that these stand in the document: `Annotated[int, Field(ge=1), PLAIN_DIGITS]`.
+PLAIN_DIGITS = BeforeValidator(_plain_digits)
 Flag = Annotated[bool, BeforeValidator(_plain_bool)]
 
 
@@ -43,8 +44,8 @@ class PageQuery(BaseModel):
     sortable: ClassVar[tuple[str, ...]] = ("created_at",)
     default_sort: ClassVar[str] = "-created_at"
 
-    page: Annotated[Whole, Field(ge=1)] = 1
-    per_page: Annotated[Whole, Field(ge=1, le=1000)] = 20
+    page: Annotated[int, Field(ge=1), PLAIN_DIGITS] = 1
+    per_page: Annotated[int, Field(ge=1, le=1000), PLAIN_DIGITS] = 20
     sort: str | None = Field(
         default=None,
         max_length=200,

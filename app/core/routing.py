@@ -62,12 +62,13 @@ class ModuleRoute(APIRoute):
 
 
 def _query_names(dependant: Dependant) -> Iterator[tuple[str, bool]]:
-    """Each query parameter with whether it may be sent more than once."""
+    """Each query parameter by the name that clients send, with whether it may be sent more than once."""
     for parameter in dependant.query_params:
         annotation = parameter.field_info.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             for name, field in annotation.model_fields.items():
-                yield name, get_origin(field.annotation) is list
+                alias = field.validation_alias or field.alias
+                yield alias if isinstance(alias, str) else name, get_origin(field.annotation) is list
         else:
             yield parameter.alias, get_origin(annotation) is list
     for inner in dependant.dependencies:

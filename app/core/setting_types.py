@@ -12,6 +12,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 DRIVERS = {"sqlite+aiosqlite", "postgresql+asyncpg"}
+ANCHORS = {"", "file", "stdout", "s3", "gs", "az"}
 
 
 class Rate(NamedTuple):
@@ -104,6 +105,12 @@ def _address(value: str) -> str:
     return value
 
 
+def _anchor(value: str) -> str:
+    if value and urlsplit(value).scheme not in ANCHORS:
+        raise ValueError("must be empty, a file, stdout:, or an object store such as s3://bucket/prefix")
+    return value
+
+
 CommaList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[CommaList, AfterValidator(_networks)]
 DatabaseUrl = Annotated[str, AfterValidator(_database)]
@@ -112,4 +119,5 @@ RateText = Annotated[str, AfterValidator(_rate)]
 BaseUrl = Annotated[str, AfterValidator(_base)]
 SmtpUrl = Annotated[str, AfterValidator(_smtp)]
 Sender = Annotated[str, AfterValidator(_sender)]
+AnchorUri = Annotated[str, AfterValidator(_anchor)]
 EmailAddress = Annotated[str, AfterValidator(_address)]

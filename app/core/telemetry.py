@@ -61,6 +61,16 @@ class AuditMetrics:
         self._spooled = Counter("audit_spooled_total", "Rows that went to a file: the database was away.")
         self._unknown = Counter("audit_unknown_actor_total", "Changes made by nobody knows whom.")
         self._refused = Counter("audit_guard_refused_total", "Statements that the guard refused.")
+        self._unsealed = Gauge(
+            "audit_unsealed_rows", "Rows behind the newest seal.", ["stream"], multiprocess_mode="mostrecent"
+        )
+        self._unsealed_age = Gauge(
+            "audit_oldest_unsealed_seconds",
+            "Age of the oldest row behind the newest seal.",
+            ["stream"],
+            multiprocess_mode="mostrecent",
+        )
+        self._unanchored = Counter("audit_anchor_failed_total", "Attempts to reach the anchor that failed.")
 
     def written(self, stream: str, rows: int, seconds: float | None = None) -> None:
         """Rows of `access` or `changes` that are in the database."""
@@ -88,6 +98,17 @@ class AuditMetrics:
         """A statement that the change log would not have seen."""
         if self._rows is not None:
             self._refused.inc()
+
+    def unsealed(self, stream: str, rows: int, age_seconds: float) -> None:
+        """What waits for a seal."""
+        if self._rows is not None:
+            self._unsealed.labels(stream).set(rows)
+            self._unsealed_age.labels(stream).set(age_seconds)
+
+    def anchor_failed(self) -> None:
+        """The heads of the chains could not be told to the anchor."""
+        if self._rows is not None:
+            self._unanchored.inc()
 
 
 _metrics = RequestMetrics()

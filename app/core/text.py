@@ -68,4 +68,10 @@ Title = Annotated[
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_without_nul),
 ]
+# Why something is done, kept with it: as long as the change log's own `reason` may be.
+Reason = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=256),
+    AfterValidator(_without_nul),
+]
 Question = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_without_nul)]

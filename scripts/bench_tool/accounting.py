@@ -77,3 +77,24 @@ def memory_mib(root: int) -> float:
         with contextlib.suppress(OSError, StopIteration):  # it has just ended
             total += parse_memory((PROC / str(pid) / "smaps_rollup").read_text())
     return total / 1024
+
+
+def parse_status(status: str, name: str) -> float:
+    """A size of /proc/<pid>/status in MiB: `VmRSS`, `VmHWM`."""
+    line = next(line for line in status.splitlines() if line.startswith(f"{name}:"))
+    return int(line.split()[1]) / 1024
+
+
+def resident_mib(pid: int) -> float:
+    """The resident set of one process, now."""
+    return parse_status((PROC / str(pid) / "status").read_text(), "VmRSS")
+
+
+def peak_mib(pid: int) -> float:
+    """The largest resident set of one process since `forget_peak`."""
+    return parse_status((PROC / str(pid) / "status").read_text(), "VmHWM")
+
+
+def forget_peak(pid: int) -> None:
+    """The present resident set is the largest one from now on (proc(5), clear_refs)."""
+    (PROC / str(pid) / "clear_refs").write_text("5")

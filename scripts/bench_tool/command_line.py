@@ -11,24 +11,27 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from bench_tool.operations import DEFAULT, NAMES
+from bench_tool.operations import AUDIT_NAMES, NAMES
 from bench_tool.plan import Plan
 from dev_tool.processes import DevError, exit_code_of
 from dev_tool.virtual_environment import RUNTIME, VirtualEnvironment
 from tests.server_binaries import ServerMissingError, installation_command
 from tests.server_process import ServerError
 
-MOST = 1000
+API, AUDIT, LOG = "api", "audit", "log"
+# What can be measured with each suite; the questions to the logs are always asked together.
+OPERATIONS = {API: NAMES, AUDIT: AUDIT_NAMES, LOG: ()}
+MOST, MOST_ROWS = 1000, 10_000_000
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measures and prints; the exit code."""
     signal.signal(signal.SIGTERM, _terminate)
-    plan, as_json = _parse(arguments)
+    options = _parse(arguments)
     try:
-        _require_programs()
+        _require_programs(needs_wrk=options.suite != LOG)
         _enter_virtual_environment(arguments)
-        return _measure(plan, as_json=as_json)
+        return _measure(options)
     except (DevError, ServerError, ServerMissingError) as error:
         sys.stderr.write(f"bench.py: {error}\n")
         return 1
@@ -37,16 +40,33 @@ def main(arguments: Sequence[str]) -> int:
         return exit_code_of(-signal.SIGINT)
 
 
-def _measure(plan: Plan, *, as_json: bool) -> int:
-    from bench_tool.report import as_document, as_markdown, faults  # noqa: PLC0415
-    from bench_tool.session import run  # noqa: PLC0415  needs what only .venv has
+def _measure(options: argparse.Namespace) -> int:
+    """One suite; each needs what only .venv has."""
+    plan = _plan(options)
+    if options.suite == AUDIT:
+        from bench_tool import audit_report, audit_session  # noqa: PLC0415
 
-    report = run(plan)
-    print(as_document(report) if as_json else as_markdown(report), flush=True)
-    found = faults(report)
-    for line in found:
+        audited = audit_session.run(plan)
+        write = audit_report.as_document if options.json else audit_report.as_markdown
+        return _finish(write(audited), audit_report.faults(audited))
+    if options.suite == LOG:
+        from bench_tool import log_report, log_session  # noqa: PLC0415
+
+        asked = log_session.run(options.rows)
+        tell = log_report.as_document if options.json else log_report.as_markdown
+        return _finish(tell(asked), log_report.faults(asked))
+    from bench_tool import report, session  # noqa: PLC0415
+
+    compared = session.run(plan)
+    show = report.as_document if options.json else report.as_markdown
+    return _finish(show(compared), report.faults(compared.results))
+
+
+def _finish(text: str, faults: Sequence[str]) -> int:
+    print(text, flush=True)
+    for line in faults:
         sys.stderr.write(f"bench.py: {line}\n")
-    return 1 if found else 0
+    return 1 if faults else 0
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
@@ -54,10 +74,10 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
     raise SystemExit(exit_code_of(-number))
 
 
-def _require_programs() -> None:
+def _require_programs(*, needs_wrk: bool) -> None:
     if not Path("/proc/self/stat").exists():
         raise DevError("CPU time and memory are read from /proc, which only Linux has.")
-    if shutil.which("wrk") is None:
+    if needs_wrk and shutil.which("wrk") is None:
         command = installation_command("wrk", "wrk")
         raise DevError(f"wrk, which sends the requests, is missing. Install it with: {command}")
 
@@ -77,43 +97,58 @@ def _become(python: str, arguments: Sequence[str]) -> NoReturn:
     os.execv(python, [python, script, *arguments])  # noqa: S606 - no shell is wanted
 
 
-def _parse(arguments: Sequence[str]) -> tuple[Plan, bool]:
-    options = _parser().parse_args(arguments)
-    plan = Plan(
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    known = OPERATIONS[options.suite]
+    options.ops = options.ops or known
+    if unknown := [name for name in options.ops if name not in known]:
+        there = f"only {', '.join(known)}" if known else "they can't be chosen"
+        parser.error(f"in the suite {options.suite} there is no operation {unknown[0]!r}, {there}")
+    if options.suite == AUDIT and options.workers != 1:
+        parser.error("the suite audit compares programs of one worker each")
+    return options
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    return Plan(
         operations=options.ops,
-        concurrency=options.concurrency,
+        concurrency=options.concurrency or ((32,) if options.suite == AUDIT else (1, 32)),
         rounds=options.rounds,
         seconds=options.seconds,
         workers=options.workers,
     )
-    return plan, bool(options.json)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bench.py",
-        description="Measures the program beside a bare FastAPI + asyncpg app on the same PostgreSQL tables "
-        "and prints a table with ratios. Starts, and ends, its own servers on 127.0.0.1.",
+        description="Measures the program and prints a table. Starts, and ends, its own servers on 127.0.0.1. "
+        "Suites: api, beside a bare FastAPI + asyncpg app on the same PostgreSQL tables; audit, beside itself "
+        "without its logs; log, the auditor's questions over large logs.",
         allow_abbrev=False,
     )
+    parser.add_argument("--suite", choices=tuple(OPERATIONS), default=API, help="what is measured (api)")
     parser.add_argument(
-        "--ops", type=_operations, default=DEFAULT, help=f"comma list of {', '.join(NAMES)} (default: all)"
+        "--ops",
+        type=_names,
+        help=f"comma list of {', '.join(NAMES)}; for audit of {', '.join(AUDIT_NAMES)} (all)",
     )
     parser.add_argument(
-        "--concurrency", type=_numbers, default=(1, 32), help="comma list of numbers of clients (1,32)"
+        "--concurrency", type=_numbers, help="comma list of numbers of clients (1,32; for audit 32)"
     )
     parser.add_argument("--rounds", type=_number, default=3, help="turns for each program (3)")
     parser.add_argument("--seconds", type=_number, default=3, help="length of a turn, whole seconds (3)")
     parser.add_argument("--workers", type=_number, default=1, help="processes of each program (1)")
+    parser.add_argument(
+        "--rows", type=_rows, default=1_000_000, help="of each log, for the suite log (1000000)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     return parser
 
 
-def _operations(text: str) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(text.split(",")))
-    if unknown := [name for name in names if name not in NAMES]:
-        raise argparse.ArgumentTypeError(f"there is no operation {unknown[0]!r}, only {', '.join(NAMES)}")
-    return names
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text.split(",")))
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -121,6 +156,14 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= MOST:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST}")
+    return _whole(text, MOST)
+
+
+def _rows(text: str) -> int:
+    return _whole(text, MOST_ROWS)
+
+
+def _whole(text: str, most: int) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {most}")
     return int(text)

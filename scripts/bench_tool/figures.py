@@ -28,6 +28,11 @@ class Turn:
         """The server's processor time for one request, in microseconds."""
         return self.server / self.wrk.requests * 1e6 if self.wrk.requests else 0.0
 
+    @property
+    def database_us(self) -> float:
+        """PostgreSQL's processor time for one request, in microseconds."""
+        return self.database / self.wrk.requests * 1e6 if self.wrk.requests else 0.0
+
     def share(self, seconds: float) -> float:
         """Processor seconds as a part of one processor for the length of the turn."""
         return seconds / self.wrk.seconds if self.wrk.seconds else 0.0
@@ -45,6 +50,7 @@ class Result:
     p99_ms: float
     errors: int
     cpu_us: float
+    database_us: float
     server: float
     database: float
     client: float
@@ -66,6 +72,7 @@ class Result:
             p99_ms=middle(lambda turn: turn.wrk.p99_ms),
             errors=sum(turn.wrk.errors for turn in turns),
             cpu_us=middle(lambda turn: turn.cpu_us),
+            database_us=middle(lambda turn: turn.database_us),
             server=middle(lambda turn: turn.share(turn.server)),
             database=middle(lambda turn: turn.share(turn.database)),
             client=middle(lambda turn: turn.share(turn.client)),

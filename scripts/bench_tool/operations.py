@@ -1,4 +1,4 @@
-"""What is asked of both programs. Standard library only: the command line lists it before `.venv` exists."""
+"""What is asked of the programs. Standard library only: the command line lists it before `.venv` exists."""
 
 import json
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests of one kind, sent one path after the other."""
+    """Requests of one kind, sent one path after the other. `{n}` in the body: a number that never comes twice."""
 
     method: str
     paths: tuple[str, ...]
@@ -34,42 +34,53 @@ class Operation:
 
     name: str
     ours: str
-    bare: str
+    bare: str = ""
     body: str | None = None
     status: int = 200
+    method: str = "GET"
 
     def load(self, program: str, subject: Subject, token: str) -> Load:
-        """The requests for this program; only ours asks for the token."""
-        path = (self.ours if program == OURS else self.bare).replace("{user}", subject.user_id)
+        """The requests for this program; the bare one needs no token."""
+        path = (self.bare if program == BARE else self.ours).replace("{user}", subject.user_id)
         paths = [path.replace("{item}", id) for id in subject.item_ids] if "{item}" in path else [path]
-        headers = {"Authorization": f"Bearer {token}"} if program == OURS else {}
+        headers = {} if program == BARE else {"Authorization": f"Bearer {token}"}
         if self.body is not None:
             headers |= _JSON
-        return Load("GET" if self.body is None else "POST", tuple(paths), headers, self.body)
+        return Load(self.method, tuple(paths), headers, self.body)
 
 
-# Those that write come last, so that the lists of a run count the same rows.
+# Those that write come last, so that the lists of a run count the same rows; `login` ends the oldest sessions of
+# its account, so that nobody's token is good after it.
 OPERATIONS = (
     Operation("one", "/api/v1/items/{item}", "/items/{item}"),
     Operation("list", "/api/v1/items?per_page=100", "/items?per_page=100"),
     Operation("list1000", "/api/v1/items?per_page=1000", "/items?per_page=1000"),
     Operation("me", "/api/v1/users/me", "/users/{user}"),
     Operation(
-        "login",
-        "/api/v1/auth/login",
-        "/login",
-        body=json.dumps({"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}),
-    ),
-    Operation(
         "create",
         "/api/v1/items",
         "/items",
         body=json.dumps({"title": "A measured item", "description": "Made by the benchmark."}),
         status=201,
+        method="POST",
+    ),
+    Operation(
+        "update",
+        "/api/v1/items/{item}",
+        body='{"title": "Changed by the benchmark, time {n}"}',
+        method="PATCH",
+    ),
+    Operation(
+        "login",
+        "/api/v1/auth/login",
+        "/login",
+        body=json.dumps({"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}),
+        method="POST",
     ),
 )
-NAMES = tuple(operation.name for operation in OPERATIONS)
-DEFAULT = NAMES
+AUDIT_NAMES = ("one", "list", "create", "update")
+# The bare app changes nothing: what a change costs is told of the program alone.
+NAMES = tuple(operation.name for operation in OPERATIONS if operation.bare)
 
 
 def chosen(names: tuple[str, ...]) -> list[Operation]:

@@ -1,7 +1,7 @@
 """A report as a Markdown table for people, as JSON for programs, and what is wrong with it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from bench_tool.figures import Report, Result
@@ -30,25 +30,37 @@ def compared(report: Report) -> Iterator[tuple[Result, Result]]:
 
 def as_markdown(report: Report) -> str:
     """The table with a sentence before it and the memory after it."""
-    divided = "each program on processors of its own, PostgreSQL and wrk on the rest"
-    if report.facts["divided"] != "yes":
-        divided = "everybody on all processors: ratios say little"
-    plan, facts = report.plan, report.facts
+    plan = report.plan
     before = (
-        f"{facts['processors']} processors ({divided}), Python {facts['python']}, PostgreSQL "
-        f"{facts['postgresql']}, {facts['items']} items; {plan.workers} worker(s) each, medians of {plan.rounds} "
+        f"{surroundings(report.facts)}; {plan.workers} worker(s) each, medians of {plan.rounds} "
         f"turn(s) of {plan.seconds} s."
     )
-    rule = ["---"] * _TEXT_COLUMNS + ["---:"] * (len(_HEADINGS) - _TEXT_COLUMNS)
-    lines = [before, "", _line(_HEADINGS), _line(rule)]
-    for bare, ours in compared(report):
-        lines += [_row(bare, bare), _row(ours, bare)]
+    rows = [_row(one, bare) for bare, ours in compared(report) for one in (bare, ours)]
     memory = ", ".join(f"{name} {mib:.0f} MiB" for name, mib in report.memory.items())
-    return "\n".join([*lines, "", f"Memory afterwards (PSS): {memory}."])
+    return "\n".join(
+        [before, "", *table(_HEADINGS, rows, _TEXT_COLUMNS), "", f"Memory afterwards (PSS): {memory}."]
+    )
 
 
-def _row(result: Result, bare: Result) -> str:
-    cells = (
+def surroundings(facts: Mapping[str, str]) -> str:
+    """On what it was measured, as the beginning of a sentence."""
+    divided = "each program on processors of its own, PostgreSQL and wrk on the rest"
+    if facts["divided"] != "yes":
+        divided = "everybody on all processors: ratios say little"
+    return (
+        f"{facts['processors']} processors ({divided}), Python {facts['python']}, PostgreSQL "
+        f"{facts['postgresql']}, {facts['items']} items"
+    )
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int) -> list[str]:
+    """The lines of a Markdown table; all but the first columns are numbers."""
+    rule = ["---"] * text_columns + ["---:"] * (len(headings) - text_columns)
+    return [f"| {' | '.join(cells)} |" for cells in (headings, rule, *rows)]
+
+
+def _row(result: Result, bare: Result) -> Sequence[str]:
+    return (
         result.operation,
         str(result.clients),
         result.program,
@@ -61,15 +73,10 @@ def _row(result: Result, bare: Result) -> str:
         _two_digits(ratio(bare.cpu_us, result.cpu_us)),
         *(f"{part:.0%}" for part in (result.server, result.database, result.client, result.others)),
     )
-    return _line(cells)
 
 
 def _two_digits(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _line(cells: tuple[str, ...] | list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def as_document(report: Report) -> str:
@@ -93,12 +100,12 @@ def as_document(report: Report) -> str:
     return json.dumps(document, indent=1)
 
 
-def faults(report: Report) -> list[str]:
+def faults(results: Iterable[Result]) -> list[str]:
     """A line for each measurement that does not count, because requests failed or none was answered."""
     return [
         f"{result.program} failed {result.errors} requests of `{result.operation}` with {result.clients} clients"
         if result.errors
         else f"{result.program} answered no request of `{result.operation}` with {result.clients} clients"
-        for result in report.results
+        for result in results
         if result.errors or not result.rate
     ]

@@ -16,8 +16,9 @@ from bench_tool.figures import Report, Result, Turn
 from bench_tool.operations import BARE, OURS, Operation, chosen
 from bench_tool.plan import WARM_UP_SECONDS, Cores, Plan, started_on
 from bench_tool.population import ITEMS
-from bench_tool.stage import Stage, ask, running
+from bench_tool.stage import Stage, ask, prepared, running, version_of
 from dev_tool.processes import DevError
+from tests.services import PostgresServer
 
 PROGRAMS = (BARE, OURS)
 # A server may go on with requests whose sender has left: the next turn must not pay for them.
@@ -27,29 +28,32 @@ SETTLE_SECONDS, LOOK_SECONDS, IDLE_SHARE = 10.0, 0.1, 0.1
 def run(plan: Plan) -> Report:
     """Starts, measures, ends. Raises DevError, ServerError, ServerMissingError."""
     cores = Cores.divide(sorted(sched_getaffinity(0)), plan.workers)
-    _tell(f"starting PostgreSQL and both programs; then about {plan.expected_seconds} s of load")
+    tell(f"starting PostgreSQL and both programs; then about {plan.expected_seconds} s of load")
     with (
-        running(cores, plan.workers) as stage,
+        prepared(cores) as ground,
+        running(ground, plan.workers) as stage,
         tempfile.TemporaryDirectory(prefix="tessera-bench-") as folder,
     ):
         results = []
         for operation in chosen(plan.operations):
             require_same_answer(stage, operation)
             for clients in plan.concurrency:
-                _tell(f"{operation.name}, {clients} at a time")
-                results += _measure(_Bench(stage, cores, Path(folder)), operation, clients, plan)
+                tell(f"{operation.name}, {clients} at a time")
+                results += _measure(Bench(stage, cores, Path(folder)), operation, clients, plan)
         memory = {name: accounting.memory_mib(stage.programs[name].pid) for name in PROGRAMS}
-        return Report(plan, _facts(cores, stage), results, memory)
+        return Report(plan, facts(cores, stage.postgres), results, memory)
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """How far it is, for who watches."""
     sys.stderr.write(f"bench.py: {line}\n")
 
 
-def _facts(cores: Cores, stage: Stage) -> dict[str, str]:
+def facts(cores: Cores, postgres: PostgresServer) -> dict[str, str]:
+    """On what it was measured."""
     return {
         "python": platform.python_version(),
-        "postgresql": stage.postgres_version,
+        "postgresql": version_of(postgres),
         "processors": str(len(cores.programs | cores.others)),
         "divided": "yes" if cores.are_divided else "no",
         "items": str(ITEMS),
@@ -80,9 +84,9 @@ def contains(ours: Any, bare: Any) -> bool:
     return bool(ours == bare)
 
 
-def settle(pid: int) -> None:
-    """Waits until the process has nothing to do, at most SETTLE_SECONDS."""
-    deadline = time.monotonic() + SETTLE_SECONDS
+def settle(pid: int, seconds: float = SETTLE_SECONDS) -> None:
+    """Waits until the process has nothing to do, at most so long."""
+    deadline = time.monotonic() + seconds
     used = accounting.seconds_of(accounting.processes(), pid)
     while time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
@@ -92,8 +96,8 @@ def settle(pid: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
-    """What a turn needs."""
+class Bench:
+    """What a turn needs. `folder`: for wrk's scripts."""
 
     stage: Stage
     cores: Cores
@@ -123,7 +127,7 @@ class _Bench:
         )
 
 
-def _measure(bench: _Bench, operation: Operation, clients: int, plan: Plan) -> list[Result]:
+def _measure(bench: Bench, operation: Operation, clients: int, plan: Plan) -> list[Result]:
     """Warm up, then bare, ours, bare, ours …, so that a busy minute of the machine meets both."""
     turns: dict[str, list[Turn]] = {name: [] for name in PROGRAMS}
     for name in PROGRAMS:

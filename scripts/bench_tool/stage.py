@@ -1,5 +1,6 @@
-"""What a run needs: a PostgreSQL, the program and the bare app, each on its processors, ended afterwards."""
+"""What a run needs: a PostgreSQL with a filled database, and programs, each on its processors, ended afterwards."""
 
+import asyncio
 import http.client
 import json
 import secrets
@@ -9,7 +10,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+
+import asyncpg
 
 from bench_tool.bare_app import DATABASE, OWNER_PK, POOL_SIZE
 from bench_tool.operations import ADMIN_EMAIL, ADMIN_PASSWORD, BARE, OURS, Load, Subject
@@ -30,47 +32,98 @@ SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Ground:
+    """What programs are started on: a migrated, seeded and filled database, and their settings."""
+
+    cores: Cores
+    postgres: PostgresServer
+    variables: Mapping[str, str]
+    subject: Subject
+
+    @property
+    def driver_url(self) -> str:
+        """Of the database, for asyncpg."""
+        return driver_url(self.variables["DATABASE_URL"])
+
+    def query(self, statement: str, *values: object) -> list[asyncpg.Record]:
+        """The rows of one statement, on a connection of its own."""
+
+        async def fetch() -> list[asyncpg.Record]:
+            connection = await asyncpg.connect(self.driver_url, timeout=10)
+            try:
+                return list(await connection.fetch(statement, *values))
+            finally:
+                await connection.close()
+
+        return asyncio.run(fetch())
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
-    """The running servers."""
+    """The running servers. The token is good for each of them that asks for one."""
 
     programs: Mapping[str, ServerProcess]
     postgres: PostgresServer
     subject: Subject
     token: str
 
-    @property
-    def postgres_version(self) -> str:
-        """As PostgreSQL tells it, without the distribution's addition."""
-        return str(self.postgres.query("SHOW server_version")[0][0]).split()[0]
+
+@contextmanager
+def prepared(cores: Cores, settings: Mapping[str, str] | None = None) -> Iterator[Ground]:
+    """On a PostgreSQL with further settings, ended however this is left.
+
+    Raises DevError, ServerError, ServerMissingError.
+    """
+    postgres = PostgresServer(own=True, durable=True, settings={**SETTINGS, **(settings or {})})
+    with ExitStack() as stack:
+        with started_on(cores.others):
+            stack.enter_context(postgres)
+        variables = _variables(postgres.create_database("bench"))
+        for command in ("init-db", "seed"):
+            _run_command(command, variables)
+        yield Ground(cores, postgres, variables, populate(driver_url(variables["DATABASE_URL"])))
 
 
 @contextmanager
-def running(cores: Cores, workers: int) -> Iterator[Stage]:
-    """Starts everything, and ends it however this is left. Raises DevError, ServerError, ServerMissingError."""
+def running(ground: Ground, workers: int) -> Iterator[Stage]:
+    """The program and the bare app. Raises DevError, ServerError."""
     with ExitStack() as stack:
-        postgres = PostgresServer(own=True, durable=True, settings=SETTINGS)
-        with started_on(cores.others):
-            stack.enter_context(postgres)
-        url = postgres.create_database("bench")
-        program = ServerProcess(OURS)
-        stack.callback(_end, program)
-        variables = _settings(url, program.folder)
-        for command in ("init-db", "seed"):
-            _run_command(command, variables)
-        driver_url = url.replace("postgresql+asyncpg://", "postgresql://", 1)
-        subject = populate(driver_url)
+        program = stack.enter_context(served(ground, OURS, lambda port: _serve(port, workers)))
         bare = ServerProcess(BARE)
         stack.callback(_end, bare)
-        bare_variables = {DATABASE: driver_url, OWNER_PK: str(subject.user_pk)}
-        with started_on(cores.programs):
-            _launch(program, variables, lambda port: _serve(port, workers), "/health/ready")
-            _launch(
-                bare, bare_variables, lambda port: _serve_bare(port, workers), f"/users/{subject.user_id}"
-            )
-        yield Stage({BARE: bare, OURS: program}, postgres, subject, _log_in(program.port))
+        subject = ground.subject
+        variables = {DATABASE: ground.driver_url, OWNER_PK: str(subject.user_pk)}
+        with started_on(ground.cores.programs):
+            _launch(bare, variables, lambda port: _serve_bare(port, workers), f"/users/{subject.user_id}")
+        yield Stage({BARE: bare, OURS: program}, ground.postgres, subject, log_in(program.port))
 
 
-def _settings(url: str, folder: Path) -> dict[str, str]:
+@contextmanager
+def served(
+    ground: Ground, name: str, module: Callable[[int], Sequence[str]] | None = None
+) -> Iterator[ServerProcess]:
+    """The program, or a variant of it that another module of Python serves. Raises ServerError."""
+    process = ServerProcess(name)
+    try:
+        variables = {**ground.variables, "LOG_DIR": str(process.folder / "logs")}
+        with started_on(ground.cores.programs):
+            _launch(process, variables, module or (lambda port: _serve(port, 1)), "/health/ready")
+        yield process
+    finally:
+        _end(process)
+
+
+def driver_url(url: str) -> str:
+    """What asyncpg takes for what SQLAlchemy takes."""
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+
+def version_of(postgres: PostgresServer) -> str:
+    """As PostgreSQL tells it, without the distribution's addition."""
+    return str(postgres.query("SHOW server_version")[0][0]).split()[0]
+
+
+def _variables(url: str) -> dict[str, str]:
     """Production, so that what is measured is what people run. `.env` has no say in what is named here."""
     return {
         "PYTHONPATH": str(ROOT),
@@ -85,7 +138,6 @@ def _settings(url: str, folder: Path) -> dict[str, str]:
         "ACCESS_TOKEN_MINUTES": "1440",
         "METRICS_ENABLED": "false",
         "LOG_LEVEL": "INFO",
-        "LOG_DIR": str(folder / "logs"),
     }
 
 
@@ -153,8 +205,9 @@ def ask(port: int, load: Load) -> tuple[int, bytes]:
         connection.close()
 
 
-def _log_in(port: int) -> str:
-    body = json.dumps({"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD})
+def log_in(port: int, email: str = ADMIN_EMAIL, password: str = ADMIN_PASSWORD) -> str:
+    """An access token. Raises DevError."""
+    body = json.dumps({"email": email, "password": password})
     load = Load("POST", ("/api/v1/auth/login",), {"Content-Type": "application/json"}, body)
     status, answer = ask(port, load)
     if status != http.HTTPStatus.OK:

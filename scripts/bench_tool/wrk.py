@@ -14,16 +14,19 @@ SLACK_SECONDS = 30
 _SCRIPT = """
 local paths = %s
 local headers = %s
-local requests, at = {}, 0
+local method, body = "%s", %s
+local requests, at, number = {}, 0, os.time() * 1000000
 
 function init()
   for name, value in pairs(headers) do wrk.headers[name] = value end
-  for i, path in ipairs(paths) do requests[i] = wrk.format("%s", path, nil, %s) end
+  for i, path in ipairs(paths) do requests[i] = wrk.format(method, path, nil, body) end
 end
 
 function request()
   at = at %% #requests + 1
-  return requests[at]
+  if not (body and body:find("{n}", 1, true)) then return requests[at] end
+  number = number + 1
+  return wrk.format(method, paths[at], nil, (body:gsub("{n}", string.format("%%d", number))))
 end
 
 function done(summary, latency)

@@ -24,7 +24,8 @@ EXPORT = (
     "--generate-hashes",
     "--no-emit-index-url",
 )
-LOCKED = ("requirements", "requirements-dev")  # in this order: the second is constrained by the first
+# In this order: each is constrained by those before it.
+LOCKED = ("requirements", "requirements-archive", "requirements-dev")
 
 
 def check() -> int:

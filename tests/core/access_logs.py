@@ -9,14 +9,14 @@ from uuid import uuid4
 
 import pytest
 from fastapi import BackgroundTasks, WebSocket
-from sqlalchemy import select
+from sqlalchemy import Table, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from starlette.responses import StreamingResponse
 
 from app import main
 from app.auth.dependencies import public
-from app.core.audit.models import AuditAccess
+from app.core.audit.models import AuditAccess, AuditChange
 from app.core.audit.writer import AccessWriter
 from app.core.entity import table_of
 from app.core.errors import RateLimited
@@ -31,11 +31,11 @@ from tests.conftest import settings_for
 CHUNK = b"x" * 1000
 CHUNKS = 5
 Rows = Sequence[dict[str, Any]]
-_TABLE = table_of(AuditAccess)
+_TABLE, _CHANGES = table_of(AuditAccess), table_of(AuditChange)
 
 
-def catalog() -> Catalog:
-    """All modules, and one whose routes end in every way."""
+def catalog(*further: Module) -> Catalog:
+    """All modules, one whose routes end in every way, and a test's own."""
     router = ModuleRouter("/ends", tags=["ends"])
     reason = public("A probe.")
 
@@ -71,7 +71,7 @@ def catalog() -> Catalog:
         tasks.add_task(asyncio.sleep, 1.0)
         return {}
 
-    return catalog_of([*discover().modules, Module(name="ends", router=router)])
+    return catalog_of([*discover().modules, Module(name="ends", router=router), *further])
 
 
 async def _socket(socket: WebSocket) -> None:
@@ -83,12 +83,12 @@ async def _socket(socket: WebSocket) -> None:
 
 @asynccontextmanager
 async def serving(
-    url: str, spool: Path, patch: pytest.MonkeyPatch, **changes: Any
+    url: str, spool: Path, patch: pytest.MonkeyPatch, *further: Module, **changes: Any
 ) -> AsyncIterator[RunningApp]:
-    """The app on this database, its spool in this folder."""
+    """The app on this database, with these modules besides, its spool in this folder."""
     patch.setattr(main, "SPOOL", spool)
     settings = settings_for(url, "", docs_enabled=True, log_dir=spool / "logs", **changes)
-    made = catalog()
+    made = catalog(*further)
     app = create_app(settings, made)
     app.router.add_websocket_route("/socket", _socket)
     async with app.router.lifespan_context(app):
@@ -103,14 +103,23 @@ def writer_of(app: RunningApp) -> AccessWriter:
     return found
 
 
-async def stored_rows(app: RunningApp, **equal: Any) -> Rows:
-    """What is in the table, in the order in which it was written."""
-    statement = select(_TABLE).order_by(_TABLE.c.id)
+async def stored_rows(app: RunningApp, *, table: Table = _TABLE, **equal: Any) -> Rows:
+    """What is in the table of a log, in the order in which it was written."""
+    statement = select(table).order_by(table.c.id)
     for name, value in equal.items():
-        statement = statement.where(_TABLE.c[name] == value)
+        statement = statement.where(table.c[name] == value)
     engine = create_async_engine(app.platform.database.url, poolclass=NullPool)
     async with engine.connect() as connection:
         found = [dict(row._mapping) for row in await connection.execute(statement)]
+    await engine.dispose()
+    return found
+
+
+async def stored(url: str, statement: str) -> Sequence[Any]:
+    """What a database holds whose server is another process, or is gone."""
+    engine = create_async_engine(url, poolclass=NullPool)
+    async with engine.connect() as connection:
+        found = (await connection.execute(text(statement))).all()
     await engine.dispose()
     return found
 
@@ -128,10 +137,49 @@ async def settled(app: RunningApp) -> None:
         await asyncio.sleep(0.02)
 
 
+async def changes(app: RunningApp, request_id: str) -> Rows:
+    """The change rows of a request."""
+    return await stored_rows(app, table=_CHANGES, request_id=request_id)
+
+
 async def row(app: RunningApp, request_id: str) -> dict[str, Any]:
     """The one row of a request. Asserts that there is exactly one."""
     (found,) = await rows(app, request_id=request_id)
     return found
+
+
+async def converse(
+    app: RunningApp, path: str, *, code: int = 1000, request_id: str | None = None
+) -> tuple[str, Rows]:
+    """Connects, says something and closes. Returns the id of the request, and what the program said."""
+    request_id = request_id or uuid4().hex
+    heard: list[dict[str, Any]] = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "ab"}]
+    heard.append({"type": "websocket.disconnect", "code": code})
+    said: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return heard.pop(0)
+
+    async def send(message: Any) -> None:
+        said.append(message)
+        await asyncio.sleep(0)
+
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0"},
+        "scheme": "ws",
+        "path": path,
+        "query_string": b"",
+        "raw_path": path.encode(),
+        "client": ("127.0.0.1", 5),
+        "server": ("test", 80),
+        "root_path": "",
+        "headers": [(b"host", b"test"), (b"x-request-id", request_id.encode())],
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}},
+    }
+    await app.app(scope, receive, send)
+    return request_id, said
 
 
 class Leaving:
@@ -140,12 +188,20 @@ class Leaving:
     def __init__(self, app: RunningApp) -> None:
         self.app = app
         self.status = 0
+        self.headers: dict[bytes, bytes] = {}
         self.chunks = 0
         self._has_asked = False
         self._gone = asyncio.Event()
 
     async def call(
-        self, method: str, path: str, *, body: bytes = b"", chunks: int = 0, headers: Any = ()
+        self,
+        method: str,
+        path: str,
+        *,
+        query: str = "",
+        body: bytes = b"",
+        chunks: int = 0,
+        headers: Any = (),
     ) -> str:
         """Returns the id of the request. `chunks`: how many it waits for before it leaves."""
         request_id = uuid4().hex
@@ -159,7 +215,7 @@ class Leaving:
             "scheme": "http",
             "path": path,
             "raw_path": path.encode(),
-            "query_string": b"",
+            "query_string": query.encode(),
             "client": ("127.0.0.1", 5),
             "server": ("test", 80),
             "root_path": "",
@@ -179,7 +235,7 @@ class Leaving:
 
     async def _send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status, self.headers = message["status"], dict(message["headers"])
         elif message.get("body"):
             self.chunks += 1
             if self.chunks == self._leaves_after:

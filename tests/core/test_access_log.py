@@ -9,10 +9,9 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from app.core.logging import CHANNELS
-from tests.api import ADMIN, Api, Caller, assert_problem
+from tests.api import ADMIN, Api, Caller
 from tests.backend import Backend, RunningApp
-from tests.core.access_logs import CHUNK, CHUNKS, Leaving, Rows, row, rows, serving, stored_rows
+from tests.core.access_logs import CHUNK, CHUNKS, Leaving, Rows, converse, row, rows, serving, stored_rows
 from tests.core.people import ask
 
 UNKNOWN_ID = "0198c0de-0000-7000-8000-000000000000"
@@ -231,36 +230,8 @@ async def test_work_after_the_answer_does_not_count(logged: RunningApp) -> None:
 # websockets
 
 
-async def _converse(app: RunningApp, path: str, code: int = 1000) -> dict[str, Any]:
-    request_id = uuid4().hex
-    heard: list[dict[str, Any]] = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "ab"}]
-    heard.append({"type": "websocket.disconnect", "code": code})
-
-    async def receive() -> dict[str, Any]:
-        return heard.pop(0)
-
-    async def send(_: Any) -> None:
-        await asyncio.sleep(0)
-
-    scope = {
-        "type": "websocket",
-        "asgi": {"version": "3.0"},
-        "scheme": "ws",
-        "path": path,
-        "query_string": b"",
-        "raw_path": path.encode(),
-        "client": ("127.0.0.1", 5),
-        "server": ("test", 80),
-        "root_path": "",
-        "headers": [(b"host", b"test"), (b"x-request-id", request_id.encode())],
-        "subprotocols": [],
-    }
-    await app.app(scope, receive, send)
-    return await row(app, request_id)
-
-
 async def test_websocket_has_one_row(logged: RunningApp) -> None:
-    found = await _converse(logged, "/socket")
+    found = await row(logged, (await converse(logged, "/socket"))[0])
     assert (found["method"], found["status"], found["outcome"], found["route"]) == (
         "WS",
         101,
@@ -268,23 +239,11 @@ async def test_websocket_has_one_row(logged: RunningApp) -> None:
         "/socket",
     )
     assert (found["request_bytes"], found["response_bytes"], found["error_class"]) == (2, 5, None)
-    refused = await _converse(logged, "/nothing")
+    refused = await row(logged, (await converse(logged, "/nothing"))[0])
     assert (refused["method"], refused["status"], refused["outcome"]) == ("WS", 403, "denied")
 
 
-# one id, and what a row tells of a request
-
-
-async def test_one_id_joins_everything(logged: RunningApp) -> None:
-    request_id = uuid4().hex
-    answer = await ask(logged, "GET", "/api/v1/ends/crash", headers={"X-Request-ID": request_id})
-    problem = assert_problem(answer, 500)
-    assert answer.headers["x-request-id"] == problem["request_id"] == request_id
-    CHANNELS["activity"].flush()
-    for name in ("activity", "server"):
-        lines = (logged.settings.log_path / f"{name}.log").read_bytes().splitlines()
-        assert [line for line in map(orjson.loads, lines) if line.get("request_id") == request_id], name
-    assert (await row(logged, request_id))["request_id"] == request_id
+# what a row tells of a request
 
 
 async def test_query_shows_what_the_route_declares_and_is_no_secret(logged: RunningApp) -> None:

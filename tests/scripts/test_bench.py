@@ -51,12 +51,12 @@ class TestWrk:
         text = wrk.script(Load("POST", ("/a", "/b"), {"X-One": 'q"uote'}, '{"k": 1}'))
         assert 'local paths = { "/a", "/b" }' in text
         assert r'["X-One"] = "q\"uote"' in text
-        assert r'wrk.format("POST", path, nil, "{\"k\": 1}")' in text
+        assert r'local method, body = "POST", "{\"k\": 1}"' in text
         assert "at = at % #requests + 1" in text
         assert 'string.format("measured: %d %d %d %d %d %d\\n"' in text
 
     def test_script_without_body_sends_none(self) -> None:
-        assert 'wrk.format("GET", path, nil, nil)' in wrk.script(Load("GET", ("/",), {}))
+        assert 'local method, body = "GET", nil' in wrk.script(Load("GET", ("/",), {}))
 
     def test_failing_wrk_is_named(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         program = tmp_path / "wrk"
@@ -146,11 +146,11 @@ class TestReport:
         assert found["memory_mib"] == {BARE: 40.2, OURS: 99.6}
 
     def test_failed_requests_and_silence_are_faults(self) -> None:
-        assert report.faults(full_report(result(BARE, [turn()]))) == []
-        assert report.faults(full_report(result(OURS, [turn(errors=2), turn(errors=1)]))) == [
+        assert report.faults([result(BARE, [turn()])]) == []
+        assert report.faults([result(OURS, [turn(errors=2), turn(errors=1)])]) == [
             "tessera failed 3 requests of `one` with 32 clients"
         ]
-        assert report.faults(full_report(result(OURS, [turn(0)]))) == [
+        assert report.faults([result(OURS, [turn(0)])]) == [
             "tessera answered no request of `one` with 32 clients"
         ]
 
@@ -190,8 +190,8 @@ class TestOperations:
     def test_those_that_write_come_last(self) -> None:
         assert [operation.name for operation in chosen(("create", "one", "login"))] == [
             "one",
-            "login",
             "create",
+            "login",
         ]
 
     def test_only_ours_is_asked_with_a_token(self) -> None:

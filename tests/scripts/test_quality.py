@@ -38,7 +38,7 @@ def test_failed_check_is_named_and_stops_no_other(repo: PlantedRepo, failing: st
     assert answer.stdout.count("FAILED") == len(named.split(", "))
 
 
-def test_lock_exports_both_files_in_order(repo: PlantedRepo) -> None:
+def test_lock_exports_all_files_in_order(repo: PlantedRepo) -> None:
     assert repo.dev("lock").returncode == 0
     options = " ".join(EXPORT)
     assert repo.calls == [f"uv {options} {name}.in -o {name}.txt" for name in LOCKED]

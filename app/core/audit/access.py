@@ -69,6 +69,8 @@ class Exchange:
             self.is_read = not message.get("more_body", False)
         elif not self.ended:
             self.has_left = True
+            if self.status:  # what follows a download that broke off is not part of it
+                self.context.origin = "background"
 
     def say(self, message: Message) -> bool:
         """What the program answers. Returns whether this ends it."""

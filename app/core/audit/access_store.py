@@ -26,9 +26,13 @@ _ARRAYS = {"seq": "bigint", "occurred_at": "timestamptz", "duration_us": "bigint
     "response_bytes": "bigint",
     "is_probe": "boolean",
 }
+# The transaction's number is drawn before the ids of the rows are, as `Horizon` needs it. A subquery would not do: the
+# planner dissolves it, and computes the columns in their order, `id` first.
 _POSTGRES = (
-    f"INSERT INTO audit_access (xid, {_NAMES}) "  # noqa: S608  made of constants
-    f"SELECT pg_current_xact_id()::text::bigint, {_NAMES.replace('query', 'query::jsonb')} FROM unnest("
+    "WITH writing AS MATERIALIZED (SELECT pg_current_xact_id()::text::bigint AS xid) "  # noqa: S608  made of constants
+    f"INSERT INTO audit_access (xid, {_NAMES}) "
+    f"SELECT writing.xid, {_NAMES.replace('query', 'query::jsonb')}"
+    " FROM writing, unnest("
     + ", ".join(f"${n}::{_ARRAYS.get(name, 'text')}[]" for n, name in enumerate(ROW_COLUMNS, 1))
     + f") AS row ({_NAMES}) {_ONCE}"
 )

@@ -11,23 +11,21 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Connection, Table, Text, cast, func, insert, inspect
+from sqlalchemy import Connection, Table, inspect
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session, UOWTransaction
 
 from app.core import telemetry
+from app.core.audit import change_store
 from app.core.audit.cascades import Cascades
 from app.core.audit.images import Image, Key, read_rows
-from app.core.audit.models import AuditChange
 from app.core.audit.policy import TablePolicy
 from app.core.audit.public_ids import Known, PublicIds
 from app.core.audit.record import Change, rows_of
 from app.core.clock import now
 from app.core.context import current
-from app.core.entity import table_of
 from app.core.identifiers import uuid7
 
-_LOG = table_of(AuditChange)
 _MAX_DIGESTS = 100
 _MAX_REASON, _MAX_ACTOR_TYPE = 256, 10
 
@@ -76,21 +74,19 @@ class Capture:
             "actor_type": context.actor_type[:_MAX_ACTOR_TYPE],
             "actor_id": context.actor_name if context.actor_id is None else str(context.actor_id),
             "client_ip": context.client_ip,
-            "reason": (context.reason or "")[:_MAX_REASON] or None,
         }
-        numbered = []
-        for row in rows:
-            self._seq += 1
-            numbered.append({**shared, "tx_seq": self._seq, **row})
-        statement = insert(_LOG)
-        if connection.dialect.name == "postgresql":
-            statement = statement.values(xid=cast(cast(func.pg_current_xact_id(), Text), BigInteger))
+        reason = (context.reason or "")[:_MAX_REASON] or None
+        first, self._seq = self._seq + 1, self._seq + len(rows)
+        own = [
+            {"reason": reason, "truncated": False, "redacted": False, **row, "tx_seq": number}
+            for number, row in enumerate(rows, first)
+        ]
         with self.seen():
             try:
-                connection.execute(statement, numbered)
+                change_store.add(connection, shared, own)
             except (IntegrityError, DataError) as error:  # no value of the client's: never answered as one
                 raise AuditRefused("the change log does not take its row") from error
-        telemetry.audit.written("changes", len(numbered))
+        telemetry.audit.written("changes", len(own))
 
     @contextmanager
     def seen(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from sqlmodel import Field, SQLModel
 from app.core.entity import Key
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-APPEND_ONLY = ("audit_change", "audit_access")
+APPEND_ONLY = ("audit_change", "audit_access", "audit_seal")
 _FAILED = text("status >= 400")
 
 

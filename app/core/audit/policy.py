@@ -26,9 +26,12 @@ class ColumnPolicy:
     target: Table | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TablePolicy:
-    """One audited table. `keys`: of its primary key. `is_faithful`: what Python sends is what the database keeps."""
+    """One audited table; there is one object for each, which is looked up by what it is and not by what is in it.
+
+    `keys`: of its primary key. `is_faithful`: what Python sends is what the database keeps.
+    """
 
     table: Table
     columns: tuple[ColumnPolicy, ...]

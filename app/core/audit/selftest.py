@@ -34,15 +34,22 @@ _PRAGMA_VALUES = Query(
 )
 _master = table("sqlite_master", column("name"), column("type"))
 _SQLITE_TRIGGERS = Query(select(_master.c.name).where(_master.c.type == "trigger"))
-# Of those that fire (`tgenabled`) before UPDATE, DELETE and TRUNCATE (bits of `tgtype`) on what this program sees.
+# Those that fire on what this program sees, and for what: the bits of `tgtype` in PostgreSQL's pg_trigger.h.
 _POSTGRES_TRIGGERS = Query(
-    select(literal_column("tgname").label("name"))
+    select(literal_column("tgname").label("name"), literal_column("tgtype").label("fires"))
     .select_from(table("pg_trigger"))
-    .where(
-        literal_column("tgenabled IN ('O', 'A')"),
-        literal_column("tgtype & 58 = 58"),
-        literal_column("pg_table_is_visible(tgrelid)"),
-    )
+    .where(literal_column("tgenabled IN ('O', 'A')"), literal_column("pg_table_is_visible(tgrelid)"))
+)
+_BEFORE, _DELETE, _UPDATE, _TRUNCATE = 2, 8, 16, 32
+_LOGS = ("audit_change", "audit_access")
+_POSTGRES = {
+    "audit_seal_append_only": _BEFORE | _DELETE | _UPDATE | _TRUNCATE,
+    **{f"{log}_append_only": _BEFORE | _UPDATE | _TRUNCATE for log in _LOGS},
+    **{f"{log}_archived_only": _DELETE for log in _LOGS},
+}
+_SQLITE = (
+    *("audit_seal_no_update", "audit_seal_no_delete"),
+    *(f"{log}_{rule}" for log in _LOGS for rule in ("no_update", "no_replace", "archived_only", "not_held")),
 )
 
 
@@ -151,16 +158,17 @@ def _pragmas(door: str, rows: Sequence[Sequence[Any]]) -> Iterator[str]:
 
 
 async def _triggers(uow: UnitOfWork) -> list[str]:
-    is_sqlite = uow.database.is_sqlite
-    endings = ("no_update", "no_delete") if is_sqlite else ("append_only",)
-    rows = await uow.fetch(_SQLITE_TRIGGERS if is_sqlite else _POSTGRES_TRIGGERS, {})
-    present = {str(name) for (name,) in rows}
-    wanted = {f"{log}_{ending}": log for log in APPEND_ONLY for ending in endings}
-    return [
-        f"the trigger {name} is missing or off: rows of {log} could be changed"
-        for name, log in wanted.items()
-        if name not in present
-    ]
+    if uow.database.is_sqlite:
+        present = {str(name) for (name,) in await uow.fetch(_SQLITE_TRIGGERS, {})}
+        missing = [name for name in _SQLITE if name not in present]
+    else:
+        fires = {str(name): int(bits) for name, bits in await uow.fetch(_POSTGRES_TRIGGERS, {})}
+        missing = [name for name, bits in _POSTGRES.items() if fires.get(name, 0) & bits != bits]
+    return [f"the trigger {name} is missing or off: {_log_of(name)} could be altered" for name in missing]
+
+
+def _log_of(trigger: str) -> str:
+    return next(log for log in APPEND_ONLY if trigger.startswith(log))
 
 
 async def _capture(session: WriteSession) -> list[str]:

@@ -22,32 +22,27 @@ _HEAD_CHARACTERS = 256
 _EXACT = 2**53  # larger whole numbers lose digits in other JSON readers (RFC 8259 6)
 _MAX_BITS = 10_000
 _MAX_DEPTH = 32
-_SECRET = frozenset(
-    (
-        *(
-            "pass",
-            "passwd",
-            "password",
-            "passphrase",
-            "hash",
-            "secret",
-            "token",
-            "apikey",
-            "private",
-            "otp",
-            "pin",
-        ),
-        *("cvv", "ssn", "salt", "credential", "credentials", "session", "jti", "cookie", "authorization"),
-    )
+_THINGS = (
+    *("passwd", "password", "passphrase", "secret", "token", "apikey", "otp", "pin", "cvv", "ssn", "salt"),
+    *("credential", "session", "cookie"),
 )
-_SEGMENT = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+# Several are as secret as one. But `passes` go over data, and nobody has two of the last three.
+_SECRET = frozenset(
+    {
+        *_THINGS,
+        *(f"{word}s" for word in _THINGS),
+        *("hash", "hashes", "pass", "private", "jti", "authorization"),
+    }
+)
+_KEYS = {("api", "key"), ("api", "keys")}
+_SEGMENT = re.compile(r"[A-Z]+s?(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _UNFIT = re.compile("[\x00\ud800-\udfff]")
 
 
 def is_secret_name(name: str) -> bool:
-    """Whether a whole word of a snake_case or camelCase name speaks of a secret: `api_key`, not `shipping`."""
+    """Whether a whole word of a snake_case or camelCase name speaks of secrets: `api_keys`, not `shipping`."""
     words = [word.lower() for word in _SEGMENT.findall(name)]
-    return bool(_SECRET & set(words)) or ("api", "key") in set(pairwise(words))
+    return not _SECRET.isdisjoint(words) or not _KEYS.isdisjoint(pairwise(words))
 
 
 def plain(value: Any, depth: int = 0) -> Any:

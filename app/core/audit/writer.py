@@ -13,7 +13,6 @@ from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 from app.core.audit.access import Fields, own_fields
 from app.core.audit.access_store import AccessStore, Row
@@ -21,6 +20,7 @@ from app.core.audit.spool import Spool, left_behind
 from app.core.database import Database
 from app.core.errors import Invalid
 from app.core.faults import translate
+from app.core.identifiers import uuid7_hex
 from app.core.logging import logger
 from app.core.telemetry import audit
 
@@ -58,7 +58,7 @@ class AccessWriter:
     async def start(self, database: Database, settings: Mapping[str, Any]) -> None:
         """Begins a new run of numbers, with a row that tells the settings. Looks for files of ended processes."""
         key = sha256(database.url.render_as_string(hide_password=True).encode()).hexdigest()[:12]
-        self.boot_id, self.seq, self._settings = uuid4().hex, 0, dict(settings)
+        self.boot_id, self.seq, self._settings = uuid7_hex(), 0, dict(settings)
         self._is_stopping, self.is_blocked = False, False
         self._store = AccessStore(database)
         self._spool = Spool(self._folder / f"access-{key}-{self.boot_id}.jsonl")

@@ -62,6 +62,8 @@ class AccessLogMiddleware:
                     must_record = False
                     await self._writer.record_durably(exchange.fields())
             await send(message)
+            if exchange.ended:
+                exchange.context.origin = "background"
 
         try:
             await self._app_for(exchange)(exchange.scope, listen, answer)
@@ -69,6 +71,7 @@ class AccessLogMiddleware:
             exchange.fail(error)
             raise
         finally:
+            exchange.context.origin = "background"  # of tasks that outlive an answer that broke off
             if must_record:
                 await self._writer.record(exchange.fields())
             self._tell(exchange)

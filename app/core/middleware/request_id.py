@@ -10,6 +10,7 @@ from app.core.identifiers import uuid7_hex
 
 _ACCEPTED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _AGENT_LENGTH = 256
+_BEGINNINGS = {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 
 
 class RequestIdMiddleware:
@@ -41,7 +42,7 @@ class RequestIdMiddleware:
         scope["request_context"] = context
 
         async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _BEGINNINGS:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id)]
             await send(message)
 

@@ -1,1 +1,1 @@
-"""Reading the logs: what was asked, what was changed, what a record was at any time. Nothing here writes."""
+"""Reading and proving the logs: what was asked, what was changed, what a record was at any time; and legal holds."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Stream = Literal["access", "changes"]
+from app.core.evidence.canonical import Stream
+
 Item = dict[str, Any]
 
 

@@ -25,11 +25,11 @@ from sqlalchemy import (
     select,
 )
 
+from app.core.evidence.canonical import LOGS, Stream
 from app.core.query import PublicId, Query, id_list
 from app.core.transaction import UnitOfWork
-from app.modules.audit.models import Bound, Item, Question, Stream, Walk
+from app.modules.audit.models import Bound, Item, Question, Walk
 from app.modules.audit.repository_filters import (
-    LOGS,
     condition,
     in_network,
     is_network,

@@ -17,12 +17,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.core.audit.models import AuditAccess, AuditChange
-from app.core.entity import table_of
 from app.core.query import id_list
-from app.modules.audit.models import Question, Stream
+from app.modules.audit.models import Question
 
-LOGS: Mapping[Stream, Table] = {"access": table_of(AuditAccess), "changes": table_of(AuditChange)}
 FAILED = 400
 Build = Callable[[Table, bool], ColumnElement[bool]]
 

@@ -65,6 +65,12 @@ class RecordRepository:
         return Live(fitted(told)[0], names, redacted)
 
     @staticmethod
+    def is_made_once(entity: str) -> bool:
+        """Whether an id of this table never comes back: links can be made again under the same one."""
+        policy = _policy(entity)
+        return policy is not None and policy.has_public_id
+
+    @staticmethod
     def audited() -> dict[str, TablePolicy]:
         """The tables whose changes are logged."""
         found = {name: _policy(name) for name in sorted(metadata.tables)}

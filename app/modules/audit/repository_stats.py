@@ -18,10 +18,10 @@ from sqlalchemy import (
     select,
 )
 
+from app.core.evidence.canonical import LOGS, Stream
 from app.core.query import Query
-from app.modules.audit.models import Bound, Question, Stream
+from app.modules.audit.models import Bound, Question
 from app.modules.audit.repository import LogRepository, conditions
-from app.modules.audit.repository_filters import LOGS
 
 
 @dataclass(frozen=True, slots=True)

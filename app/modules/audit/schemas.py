@@ -16,10 +16,10 @@ from pydantic import (
     model_validator,
 )
 
-from app.core.instants import Instant
-from app.core.pagination import Flag, Whole
+from app.core.evidence.canonical import Stream
+from app.core.pagination import PLAIN_DIGITS, Flag
 from app.core.text import Text
-from app.modules.audit.models import Question, Stream
+from app.modules.audit.models import Question
 
 Action = Literal["INSERT", "UPDATE", "DELETE", "BULK"]
 Origin = Literal["request", "background", "cli", "migration", "job"]
@@ -57,16 +57,6 @@ Address = Annotated[
 Short = Annotated[Text, Field(max_length=256)]
 
 
-def _not_a_number(value: object) -> object:
-    """A text of digits could be seconds or milliseconds."""
-    if isinstance(value, str) and value.lstrip("-").replace(".", "", 1).isdigit():
-        raise ValueError("must be an instant with a zone, such as 2030-01-31T12:00:00Z")
-    return value
-
-
-Moment = Annotated[Instant, BeforeValidator(_not_a_number)]
-
-
 class Filters(BaseModel):
     """What both logs can be asked for. All filters have to fit; names that nobody knows are refused by the guard."""
 
@@ -95,11 +85,11 @@ class AccessFilters(Filters):
         None
     )
     path_prefix: Annotated[Text, Field(max_length=1024)] | None = None
-    status: Annotated[Whole, Field(ge=100, le=599)] | None = None
+    status: Annotated[int, Field(ge=100, le=599), PLAIN_DIGITS] | None = None
     status_class: StatusClass | None = None
     outcome: Outcome | None = None
     ip: Annotated[Address, Field(description="An address, or a network in CIDR notation.")] | None = None
-    min_duration_ms: Annotated[Whole, Field(ge=0)] | None = None
+    min_duration_ms: Annotated[int, Field(ge=0), PLAIN_DIGITS] | None = None
     module: Annotated[Text, Field(max_length=64)] | None = None
     include_probes: Annotated[
         Flag, Field(description="`false` leaves out health, readiness and metrics.")
@@ -121,7 +111,7 @@ class Paging(BaseModel):
     """How to walk through a log."""
 
     order: Order = "desc"
-    limit: Annotated[Whole, Field(ge=1, le=1000)] = 50
+    limit: Annotated[int, Field(ge=1, le=1000), PLAIN_DIGITS] = 50
     cursor: Annotated[str, Field(max_length=4000, description="`next_cursor` of the last answer.")] | None = (
         None
     )

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.modules.audit.models import Stream
+from app.core.evidence.canonical import Stream
 from app.modules.audit.schemas import Bucket, GroupBy
 
 
@@ -39,7 +39,10 @@ class Entities(BaseModel):
 
 
 class AsOf(BaseModel):
-    """A record at one instant."""
+    """A record at one instant.
+
+    `segments`: those of the archive that may hold changes since then; where there are some, the state may be another.
+    """
 
     at: datetime
     exists: bool
@@ -48,6 +51,7 @@ class AsOf(BaseModel):
     unknown_fields: list[str]
     redacted_fields: list[str]
     last_change_id: int | None
+    segments: list[str]
 
 
 class FieldDifference(BaseModel):

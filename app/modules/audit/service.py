@@ -8,9 +8,10 @@ from uuid import UUID
 import orjson
 
 from app.core.errors import NotFound
+from app.core.evidence.canonical import Stream
 from app.core.pagination import decode_cursor, encode_cursor
 from app.core.transaction import UnitOfWork
-from app.modules.audit.models import Bound, Item, Question, Stream, Walk
+from app.modules.audit.models import Bound, Item, Question, Walk
 from app.modules.audit.repository import LogRepository
 from app.modules.audit.schemas import AccessRow, ChangeRow, Paging
 from app.modules.users.service_labels import LabelService
@@ -65,8 +66,15 @@ class LogService:
     async def told(self, stream: Stream, rows: Sequence[Item]) -> list[Item]:
         """Rows as the API tells them, with what their actors are called."""
         tell = _access if stream == "access" else _change
-        labels = await self._labels({row["actor_id"] for row in rows} - {None})
+        labels = await self.labels_of({row["actor_id"] for row in rows} - {None})
         return [tell(row, labels) for row in rows]
+
+    async def labels_of(self, ids: Iterable[str]) -> dict[str, str]:
+        """The addresses of users; of those whose rows are gone out of the log."""
+        users = {text: id for text in ids if (id := _user_id(text)) is not None}
+        found = await self.labels.emails_of(users.values())
+        purged = users.keys() - found.keys()
+        return {**found, **(await self.logs.addresses_of_purged(purged) if purged else {})}
 
     async def _all_of(self, stream: Stream, filters: Mapping[str, Any]) -> list[Item]:
         """The first rows, and one more if there are too many."""
@@ -78,13 +86,6 @@ class LogService:
             return None, await self.logs.bound(stream)
         after, last_id, pending = decode_cursor(self.signer, digest, cursor)
         return after, Bound(last_id, tuple(map(int, pending.split())))
-
-    async def _labels(self, ids: Iterable[str]) -> dict[str, str]:
-        """The addresses of users; of those whose rows are gone out of the log."""
-        users = {text: id for text in ids if (id := _user_id(text)) is not None}
-        found = await self.labels.emails_of(users.values())
-        purged = users.keys() - found.keys()
-        return {**found, **(await self.logs.addresses_of_purged(purged) if purged else {})}
 
 
 def _user_id(text: str) -> UUID | None:

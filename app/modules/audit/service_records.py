@@ -7,6 +7,7 @@ from app.core.audit.values import REDACTED, plain
 from app.core.errors import FieldError, Invalid, NotFound
 from app.core.transaction import UnitOfWork
 from app.modules.audit.models import Bound, Item, Live, Question, Walk
+from app.modules.audit.repository_evidence import SegmentRepository
 from app.modules.audit.repository_records import RecordRepository
 from app.modules.audit.schemas import HistoryQuery
 from app.modules.audit.schemas_records import (
@@ -34,6 +35,7 @@ class RecordService:
         """Joins whatever transaction is open."""
         self.log = LogService(uow)
         self.records = RecordRepository(uow)
+        self.segments = SegmentRepository(uow)
 
     def entities(self) -> Entities:
         """Which tables are audited and how; which are not, and why."""
@@ -73,19 +75,23 @@ class RecordService:
                 break
             rewind.undo(change)
             newer = change
-        if newer is None and last is None and live.state is None:
+        is_made = newer is not None and newer["action"] == "INSERT"
+        segments = await self._missing(entity, at, is_made=is_made)
+        is_known = newer is not None or last is not None or live.state is not None
+        if not is_known and not segments:
             raise _unknown()
-        reaches = last is not None or (newer is not None and newer["action"] == "INSERT")
+        reaches = last is not None or is_made or await self.segments.reaches_back_to("changes", at)
         state = None if last is None and _is_younger(rewind.state, at) else rewind.state
         passed_over = await self.log.logs.was_passed_over(entity, at)
         return AsOf(
             at=at,
             exists=state is not None,
             state=state,
-            complete=reaches and rewind.is_whole and not passed_over,
+            complete=reaches and rewind.is_whole and not passed_over and not segments,
             unknown_fields=_unknown_fields(state, live),
             redacted_fields=_redacted_fields(state, live),
             last_change_id=None if last is None else last["id"],
+            segments=segments,
         )
 
     async def difference(self, entity: str, id: str, since: datetime, until: datetime) -> Difference:
@@ -109,18 +115,30 @@ class RecordService:
     async def drift(self, entity: str, id: str) -> Drift:
         """Whether the changes follow from each other and lead to the present row. Raises NotFound."""
         for _ in range(_TRIES):
-            live, chain = await self.records.live(entity, id), Chain()
+            live, gaps = await self.records.live(entity, id), await self.segments.gaps("changes")
+            chain = Chain(gaps)
             bound = await self.log.logs.bound("changes")
             async for change in self._changes(entity, id, descending=False, bound=bound):
                 chain.follow(change)
-            # The row must be the one that these changes led to: it may have moved on while they were read.
-            if (await self.records.live(entity, id)).state == live.state:
+            # The row must be the one that these changes led to: it may have moved on while they were read, as the
+            # archive may.
+            is_still = (await self.records.live(entity, id)).state == live.state
+            if is_still and await self.segments.gaps("changes") == gaps:
                 break
         if not chain.checked and live.state is None:
             raise _unknown()
         chain.arrive(live.state)
         breaks = [Break(**found) for found in chain.breaks]
         return Drift(ok=not breaks, checked_changes=chain.checked, breaks=breaks)
+
+    async def _missing(self, entity: str, at: datetime, *, is_made: bool) -> list[str]:
+        """Segments of the archive that may hold changes of a record since an instant.
+
+        None where it was made since then, since nothing came before that.
+        """
+        if is_made and self.records.is_made_once(entity):
+            return []
+        return await self.segments.names_since("changes", at)
 
     async def _live(self, entity: str, id: str) -> Live:
         live = await self.records.live(entity, id)

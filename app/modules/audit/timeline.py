@@ -1,7 +1,9 @@
 """A record through time, out of the rows of the change log: pure functions of what was read."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from app.core.audit.values import shortened
@@ -52,10 +54,29 @@ class Rewind:
             self.state = {**(self.state or {}), **old}
 
 
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """Ranges of ids whose rows may be gone from the log, in their order: first and last ids, apart from each other."""
+
+    ranges: tuple[tuple[int, int], ...] = ()
+
+    def lie_between(self, one: int, other: float) -> bool:
+        """Whether rows between these two ids may be gone."""
+        index = bisect_right(self.ranges, one, key=lambda ids: ids[1])
+        if index == len(self.ranges):
+            return False
+        first, last = self.ranges[index]
+        return max(first, one + 1) <= min(last, other - 1)
+
+
 @dataclass(slots=True)
 class Chain:
-    """Follows changes, the oldest first, and notes where one doesn't fit what was known before it."""
+    """Follows changes, the oldest first, and notes where one doesn't fit what was known before it.
 
+    Nothing is known behind a gap: what came before it says nothing about what comes next.
+    """
+
+    gaps: Gaps = field(default_factory=Gaps)
     breaks: list[Item] = field(default_factory=list)
     checked: int = 0
     _known: Item = field(default_factory=dict)
@@ -64,6 +85,7 @@ class Chain:
 
     def follow(self, change: Mapping[str, Any]) -> None:
         """The next change."""
+        self._forget_before(change["id"])
         action, old, new = change["action"], change["old"] or {}, change["new"] or {}
         came_from_nowhere = action == "INSERT" and self._last_id is not None and not self._is_gone
         if came_from_nowhere or (action != "INSERT" and self._is_gone):
@@ -77,12 +99,17 @@ class Chain:
 
     def arrive(self, state: Item | None) -> None:
         """The row as it is now, None for none: it has to be what the last change left."""
+        self._forget_before(inf)
         if self._last_id is None:
             return
         if (state is None) is not self._is_gone:
             self._note(None, sorted(state or self._known))
         elif state is not None and (fields := differing(self._known, state)):
             self._note(None, fields)
+
+    def _forget_before(self, id: float) -> None:
+        if self._last_id is not None and self.gaps.lie_between(self._last_id, id):
+            self._known, self._is_gone, self._last_id = {}, False, None
 
     def _note(self, next_id: int | None, fields: list[str]) -> None:
         self.breaks.append({"previous_id": self._last_id, "next_id": next_id, "fields": fields})

@@ -21,11 +21,11 @@ from seeds import seed_create_app
 from seeds.field import discover
 from tests.api import Api, Caller
 from tests.backend import Backend, run_app
-from tests.conftest import FULL, settings_for
+from tests.conftest import settings_for
 from tests.core.audit.conftest import World
 from tests.core.audit.world import Tag
 
-USERS, WRITES = 20, 50 if FULL else 5
+USERS, WRITES = 20, 50
 NAME = "o" * 70
 
 
@@ -143,15 +143,16 @@ async def test_a_user_has_no_name_but_the_id(world: World) -> None:
 
 
 async def test_nobody_writes_under_another_s_name(api: Api) -> None:
-    """Everybody at once; no row has a foreign actor or a foreign request."""
+    """Everybody at once; no row has a foreign actor or a foreign request. What was refused has left none."""
     callers = [await api.user() for _ in range(USERS)]
     sent: dict[str, tuple[str, str]] = {}
 
     async def write(caller: Caller, number: int) -> None:
         name = f"{caller.id} {number}"
-        answer = await caller.patch(
-            "users/me", {"full_name": name}, headers={"X-Forwarded-For": "203.0.113.9"}
-        )
+        headers = {"X-Forwarded-For": "203.0.113.9"}
+        answer = await caller.patch("users/me", {"full_name": name}, headers=headers)
+        while answer.status_code == 503:  # a busy machine: who waits too long for the gate is sent away
+            answer = await caller.patch("users/me", {"full_name": name}, headers=headers)
         assert answer.status_code == 200, answer.text
         request_id = answer.headers["x-request-id"]
         assert request_id not in sent
@@ -163,9 +164,11 @@ async def test_nobody_writes_under_another_s_name(api: Api) -> None:
 
     await asyncio.gather(*(write_all(caller) for caller in callers))
     assert len(sent) == USERS * WRITES
+    everybody = {caller.id for caller in callers}
     rows = await changes(api.app.platform.database, entity="users", action="UPDATE")
-    told = {row["request_id"]: row for row in rows if row["request_id"] in sent}
-    assert len([row for row in rows if row["request_id"] in sent]) == USERS * WRITES
+    rows = [row for row in rows if row["entity_id"] in everybody or row["actor_id"] in everybody]
+    told = {row["request_id"]: row for row in rows}
+    assert len(rows) == USERS * WRITES == len(told)
     for request_id, (id, name) in sent.items():
         row = told[request_id]
         assert (row["origin"], row["actor_type"], row["actor_id"]) == ("request", "user", id)

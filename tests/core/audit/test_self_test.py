@@ -43,6 +43,15 @@ from tests.conftest import settings_for
 
 ENTITIES = [entity for module in discover().modules for entity in module.entities]
 LISTS = ListRules(Signer(b"0" * 32), 100)
+LOGS = ("audit_change", "audit_access")
+SQLITE = (
+    *("audit_seal_no_update", "audit_seal_no_delete"),
+    *(f"{log}_{rule}" for log in LOGS for rule in ("no_update", "no_replace", "archived_only", "not_held")),
+)
+POSTGRES = (
+    "audit_seal_append_only",
+    *(f"{log}_{rule}" for log in LOGS for rule in ("append_only", "archived_only")),
+)
 
 
 @pytest.fixture
@@ -112,15 +121,16 @@ async def test_a_write_by_nobody_is_a_fault_too(database: Database) -> None:
     assert "must say who it is" in fault
 
 
-@pytest.mark.parametrize("log", ["audit_change", "audit_access"])
+@pytest.mark.parametrize("log", ["audit_change", "audit_access", "audit_seal"])
 async def test_lost_triggers(database: Database, outside: AsyncEngine, log: str) -> None:
-    if database.is_sqlite:
-        await run(outside, f"DROP TRIGGER {log}_no_update", f"DROP TRIGGER {log}_no_delete")
-    else:
-        await run(outside, f"DROP TRIGGER {log}_append_only ON {log}")
-    found = await faults(database)
-    assert len(found) == (2 if database.is_sqlite else 1)
-    assert all(f"rows of {log} could be changed" in fault for fault in found)
+    rules = [name for name in (SQLITE if database.is_sqlite else POSTGRES) if name.startswith(log)]
+    assert rules
+    for dropped, rule in enumerate(rules, 1):
+        await run(outside, f"DROP TRIGGER {rule}" + ("" if database.is_sqlite else f" ON {log}"))
+        found = await faults(database)
+        assert len(found) == dropped
+        assert all(f"missing or off: {log} could be altered" in fault for fault in found)
+        assert any(f"the trigger {rule} is" in fault for fault in found)
 
 
 async def test_a_trigger_that_is_off_or_weaker(database: Database, outside: AsyncEngine) -> None:
@@ -131,8 +141,12 @@ async def test_a_trigger_that_is_off_or_weaker(database: Database, outside: Asyn
         "ALTER TABLE audit_change DISABLE TRIGGER audit_change_append_only",
         "DROP TRIGGER audit_access_append_only ON audit_access",
         "CREATE TRIGGER audit_access_append_only BEFORE UPDATE ON audit_access EXECUTE FUNCTION audit_refuse()",
+        "ALTER TABLE audit_access DISABLE TRIGGER audit_access_archived_only",
+        "DROP TRIGGER audit_seal_append_only ON audit_seal",
+        "CREATE TRIGGER audit_seal_append_only BEFORE UPDATE OR TRUNCATE ON audit_seal"
+        " EXECUTE FUNCTION audit_refuse()",
     )
-    assert len(await faults(database)) == 2
+    assert len(await faults(database)) == 4
 
 
 @pytest.mark.parametrize("pragma", ["foreign_keys=OFF", "recursive_triggers=OFF", "busy_timeout=0"])
@@ -245,7 +259,7 @@ async def test_start_is_refused_with_a_line_for_each(
 ) -> None:
     settings = settings_for(backend.new_database(), "")
     engine = create_async_engine(settings.database, poolclass=NullPool)
-    triggers = ["audit_change_no_delete", "audit_access_no_delete"]
+    triggers = ["audit_change_archived_only", "audit_access_not_held"]
     if backend.name == "postgres":
         triggers = [f"{log}_append_only ON {log}" for log in ("audit_change", "audit_access")]
     await run(engine, *(f"DROP TRIGGER {trigger}" for trigger in triggers))

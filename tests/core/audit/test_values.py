@@ -217,20 +217,11 @@ def test_a_mask_tells_only_whether_there_was_something() -> None:
 
 NAMED = ["api_key", "apiKey", "APIKey", "api-key", "apikey", "X_TOKEN", "x-token", "accessToken", "password2"]
 NAMED += ["passwordHash", "Authorization", "session", "user_otp", "PIN", "clientSecret", "private_key", "jti"]
-UNNAMED = [
-    "shipping",
-    "pinned",
-    "tokenizer",
-    "hashtag",
-    "key",
-    "api",
-    "keyApi",
-    "compass",
-    "author",
-    "",
-    "passing",
-]
-UNNAMED += ["secretary", "privateer", "opinion", "monkey"]
+NAMED += ["tokens", "accessTokens", "passwords", "old_passwords", "api_keys", "apiKeys", "APIKeys", "secrets"]
+NAMED += ["hashes", "password_hashes", "credentials", "PINs", "userPINs", "OTPs", "cookies", "sessions"]
+UNNAMED = ["shipping", "pinned", "tokenizer", "hashtag", "key", "api", "keyApi", "compass", "author", ""]
+UNNAMED += ["passing", "secretary", "privateer", "opinion", "monkey", "keys", "keysApi", "apis", "passes"]
+UNNAMED += ["bypasses", "spins", "tokenizers", "secretaries", "rehashes", "hashtags", "HTTPServer", "IDs"]
 
 
 @pytest.mark.parametrize("name", NAMED)

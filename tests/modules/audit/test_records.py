@@ -47,23 +47,25 @@ async def edit(root: Caller, path: str, chance: random.Random) -> None:
 
 
 async def test_as_of_is_what_was_told_then(api: Api, auditor: Caller) -> None:
+    """At any instant from what an edit left until the next one began."""
     chance, root = random.Random(11), await api.superuser()
     users = [(await api.user()).id for _ in range(3)]
     seen: list[tuple[str, datetime, datetime, Row | None]] = []
-    for _ in range(45):
-        user = chance.choice(users)
+    for _ in range(60):
+        user, began = chance.choice(users), now()
         await edit(root, f"users/{user}", chance)
         since, answer = now(), await root.get(f"users/{user}")
-        seen.append((user, since, now(), answer.json() if answer.status_code == 200 else None))
-    followed: list[tuple[str, datetime, datetime, Row | None]] = []
-    for index, (user, since, until, state) in enumerate(seen):
-        later = [one[1] for one in seen[index + 1 :] if one[0] == user]
-        assert not later or later[0] > until
-        followed.append((user, since, until, state))
-    compared = 0
-    for _ in range(200):
-        user, since, until, state = chance.choice(followed)
+        seen.append((user, began, since, answer.json() if answer.status_code == 200 else None))
+    lives: list[tuple[str, datetime, datetime, Row | None]] = []
+    ends: dict[str, datetime] = dict.fromkeys(users, now())
+    for user, began, since, state in reversed(seen):
+        lives.append((user, since, ends[user], state))
+        ends[user] = began
+    compared, instants_asked = 0, set()
+    for _ in range(500):
+        user, since, until, state = chance.choice(lives)
         at = since + (until - since) * chance.random()
+        instants_asked.add(at)
         found = await read(auditor, "users", user, "as-of", at=at.isoformat())
         assert (found["exists"], found["complete"], found["unknown_fields"]) == (True, True, [])
         assert found["redacted_fields"] == ["password_hash"]
@@ -76,7 +78,8 @@ async def test_as_of_is_what_was_told_then(api: Api, auditor: Caller) -> None:
                 name: instants(found["state"][name]) for name in shared
             }
             compared += 1
-    assert compared > 50
+    assert len(instants_asked) > 490
+    assert compared > 150
     for user in users:
         assert (await read(auditor, "users", user, "drift"))["ok"] is True
         before = await read(auditor, "users", user, "as-of", at=(seen[0][1] - timedelta(days=1)).isoformat())
@@ -266,6 +269,13 @@ async def test_entities_are_all_tables(api: Api, auditor: Caller) -> None:
     assert users["auth_version"]["policy"] == "exclude"
     assert users["email"] == {"name": "email", "policy": "full", "references": None}
     assert "pk" not in users
+    hidden = {
+        f"{e}.{name}"
+        for e, columns in audited.items()
+        for name in columns
+        if columns[name]["policy"] == "redact"
+    }
+    assert hidden == {"users.password_hash", "api_keys.key_hash"}
     assert audited["user_roles"]["role_id"]["references"] == "roles"
 
 
