@@ -62,7 +62,7 @@ def _trusted(context: Context) -> frozenset[str]:
     return frozenset() if key is None else frozenset({key.public})
 
 
-def _heads(context: Context) -> list[Head]:
+def _heads(context: Context) -> list[Head] | None:
     uri = context.options.anchor or context.settings.anchor_uri
     try:
         anchor = open_anchor(uri)
@@ -70,7 +70,7 @@ def _heads(context: Context) -> list[Head]:
         raise Invalid(f"--anchor: {error}") from None
     if anchor is None or (uri.startswith("stdout") and not context.options.anchor):
         context.screen.warn("no anchor can be read: an end that was cut off would not be seen")
-        return []
+        return None
     return anchor.heads()
 
 
@@ -105,8 +105,9 @@ async def _logs(context: Context, trusted: Collection[str], handovers: list[Seal
             handovers += await store.handovers(stream)
             segments = await archive.segments([stream])
             archived = {stream: archived_ranges(segments)}
-            verifier = Verifier(store, trusted=trusted, heads=heads, archived=archived)
+            verifier = Verifier(store, trusted=trusted, heads=heads or (), archived=archived)
             report = await verifier.verify(stream)
+            report.anchor = "checked" if heads is not None else "none"
             report.findings += [finding for one in segments for finding in _against_files(archive, one)]
             reports.append(report)
             _tell_log(context, report)

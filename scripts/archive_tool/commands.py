@@ -129,7 +129,8 @@ async def seal(context: Context) -> bool:
         return True
     async with context.database() as database:
         sealer = Sealer(UnitOfWork(database), seal_rules(context.settings))
-        made = await sealer.seal_all()
+        made = await sealer.replace_key() if options.replace_key else []
+        made += await sealer.seal_all()
         if options.hand_over_to is not None:
             made += await sealer.hand_over(load_key(options.hand_over_to))
     for one in made:

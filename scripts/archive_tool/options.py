@@ -136,6 +136,11 @@ def _seals(one: argparse.ArgumentParser) -> None:
     ways = one.add_mutually_exclusive_group()
     ways.add_argument("--make-key", type=Path, metavar="FILE", help="write a new key, and FILE.pub beside it")
     ways.add_argument("--hand-over-to", type=Path, metavar="FILE", help="the key that signs from now on")
+    ways.add_argument(
+        "--replace-key",
+        action="store_true",
+        help="go on with the configured key though the one before it is lost; verification tells of it",
+    )
 
 
 _GROUPS = {

@@ -292,6 +292,19 @@ async def test_keys(call: Call, world: World, key: Path, tmp_path: Path) -> None
         assert verified.code == 0, verified.out
 
 
+async def test_a_lost_key(call: Call, world: World, key: Path, tmp_path: Path) -> None:
+    await later(call, "seal")
+    make_key(tmp_path / "new.pem")
+    new = {"AUDIT_SEAL_KEY_FILE": str(tmp_path / "new.pem")}
+    await world.add("changes", [change_row(1, datetime.now(UTC))])
+    assert (await later(call, "seal", **new)).code == 1
+    replaced = await later(call, "seal", "--replace-key", **new)
+    assert replaced.code == 0, replaced.error
+    public = ["--public-key", str(tmp_path / "new.pem.pub")]
+    assert (await later(call, "verify", *public)).code == 3
+    assert (await later(call, "verify", *public, "--public-key", f"{key}.pub")).code == 0
+
+
 @pytest.mark.parametrize(
     "words",
     [

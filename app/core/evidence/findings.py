@@ -42,8 +42,9 @@ class Report:
     """The outcome for one stream. `complete` is false where there was more to check than was asked for.
 
     `signatures`: `checked` against keys that are trusted, `unchecked` where none was given, `none` where nothing is
-    signed. `lost_seq`: numbers of the access log that are in no row. `without_stop`: process runs whose last row does
-    not say that they stopped: they run, or were killed, and then up to a quarter of a second is missing at their end.
+    signed. `anchor`: `unreadable` where it can't be asked. `lost_seq`: numbers of the access log that are in no row.
+    `without_stop`: process runs whose last row does not say that they stopped: they run, or were killed, and then up
+    to a quarter of a second is missing at their end.
     """
 
     stream: Stream
@@ -53,6 +54,7 @@ class Report:
     unsealed_rows: int = 0
     oldest_unsealed_s: float | None = None
     signatures: Literal["checked", "unchecked", "none"] = "none"
+    anchor: Literal["checked", "unreadable", "none"] = "none"
     lost_seq: list[dict[str, Any]] = field(default_factory=list)
     without_stop: list[dict[str, Any]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

@@ -63,7 +63,8 @@ class Verification(BaseModel):
     """Whether a log is as it was sealed. `complete` is false where there is more to check than this call did.
 
     `signatures`: `checked` against the key of this server, `unchecked` where it has none, `none` where no seal is
-    signed. `lost_seq` and `without_stop` tell of the access log's gaps, which crashes leave: they make nothing false.
+    signed. `anchor`: `unreadable` where this server can't ask it, as standard output. `lost_seq` and `without_stop`
+    tell of the access log's gaps, which crashes leave: they make nothing false.
     """
 
     ok: bool
@@ -74,6 +75,7 @@ class Verification(BaseModel):
     unsealed_rows: int
     oldest_unsealed_s: float | None
     signatures: Literal["checked", "unchecked", "none"]
+    anchor: Literal["checked", "unreadable", "none"]
     lost_seq: list[LostNumbers]
     without_stop: list[UnstoppedRun]
     findings: list[FindingRead]

@@ -68,23 +68,28 @@ class EvidenceService:
         """A page of the archive's segments, the newest first."""
         return await self.segments.page(query, SegmentSummary)
 
-    async def _report(self, query: VerifyQuery, heads: Sequence[Head], ranges: Sequence[Archived]) -> Report:
+    async def _report(
+        self, query: VerifyQuery, heads: Sequence[Head] | None, ranges: Sequence[Archived]
+    ) -> Report:
         key = self._rules.key
         verifier = Verifier(
             self.store,
             trusted={key.public} if key is not None else (),
-            heads=heads,
+            heads=heads or (),
             archived={query.stream: ranges},
         )
-        return await verifier.verify(
+        report = await verifier.verify(
             query.stream, from_seal=query.from_seal, to_seal=query.to_seal, max_rows=MAX_ROWS
         )
+        if self._rules.anchor is not None:
+            report.anchor = "unreadable" if heads is None else "checked"
+        return report
 
-    async def _heads(self) -> Sequence[Head]:
-        """What the anchor has kept; nothing where there is none, or none that this server can read."""
+    async def _heads(self) -> Sequence[Head] | None:
+        """What the anchor has kept; None where there is none, or none that this server can read."""
         if self._rules.anchor is None:
-            return ()
+            return None
         try:
             return await asyncio.to_thread(self._rules.anchor.heads)
         except AnchorFault:
-            return ()
+            return None

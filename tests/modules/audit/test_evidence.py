@@ -29,6 +29,7 @@ TOLD = {
         "unsealed_rows",
         "oldest_unsealed_s",
         "signatures",
+    "anchor",
     ),
     *("lost_seq", "without_stop", "findings"),
 }
