@@ -29,7 +29,7 @@ TOLD = {
         "unsealed_rows",
         "oldest_unsealed_s",
         "signatures",
-    "anchor",
+        "anchor",
     ),
     *("lost_seq", "without_stop", "findings"),
 }
