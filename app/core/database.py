@@ -159,6 +159,8 @@ class Database:
         except BaseException as error:
             # What breaks off among its rows would hold a connection of SQLite's in the past.
             if self.is_sqlite or not isinstance(error, Exception) or means_lost_connection(error):
+                if self.is_sqlite:
+                    await raw.driver_connection.close()  # its thread has a last word for this loop
                 _discard(raw)
             else:
                 self._resting.append(raw)

@@ -40,6 +40,7 @@ async def _of_database(database: Database) -> AsyncIterator[None]:
         with await _patiently(lambda: _file_lock(path)):
             yield
         return
+    await database.ping()  # raises in the words of the program where there is no database
     async with database.reader.connect() as connection:  # a session's lock: held as long as it is open
         for _ in range(round(WAIT_SECONDS / _STEP_SECONDS) + 1):
             if await connection.scalar(select(func.pg_try_advisory_lock(_KEY))):

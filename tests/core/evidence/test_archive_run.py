@@ -218,6 +218,22 @@ async def test_no_room(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     await assert_all_there(world, before)
 
 
+@pytest.mark.parametrize("suffix", [".jsonl.gz", ".manifest.json"])
+async def test_a_disk_that_fills_up(world: World, suffix: str) -> None:
+    """The system says so in the middle of a file."""
+    before = await everything(world)
+    world.folder.mkdir()
+    draft = world.folder / f"access-000000000001-000000000050{suffix}.tmp"
+    draft.symlink_to("/dev/full")
+    with pytest.raises(StorageFault, match="No space left on device"):
+        await world.work()
+    draft.unlink(missing_ok=True)
+    for stream in STREAMS:
+        assert before[stream].items() <= (await world.lines(stream)).items()
+    await world.work()
+    await assert_all_there(world, before)
+
+
 async def test_dry_run_writes_nothing(world: World) -> None:
     before = await everything(world)
     await world.hold(actor_id="actor-2")
