@@ -1,8 +1,8 @@
 """Moves old rows of the audit logs into files, proves them, brings them back: `archive_audit.py --help`.
 
-Runs in the interpreter that has the program's packages: with `.venv`, in that one. docs/AUDIT_GUIDE.md says when to
-use which command. This file itself is written so that the oldest Python in use can read it; the work is done in the
-folder archive_tool beside it.
+Runs in the interpreter that has the program's packages: with `.venv`, in that one. docs/AUDIT_OPERATIONS.md says
+when to use which command. This file itself is written so that the oldest Python in use can read it; the work is done in
+the folder archive_tool beside it.
 """
 
 import importlib.util

@@ -24,7 +24,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         prog="archive_audit.py",
         description="Moves old rows of the audit logs into files, proves them, and brings them back.",
         epilog="Exit codes: 0 done (also when interrupted: the next run goes on), 2 wrong use, 3 something is not what"
-        " was sealed, 4 the place of the files can't be read or written, 75 another run is active, 1 anything else.",
+        " was sealed, 4 the place of the files or the anchor can't be read or written, 75 another run is active, 78 a"
+        " setting can't be used, 1 anything else.",
         allow_abbrev=False,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -118,8 +119,8 @@ def _what_to_restore(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--segment", action="append", default=[], metavar="NAME", help="name or id; may be repeated"
     )
-    one.add_argument("--from", dest="since", type=_instant, metavar="INSTANT", help="rows from then on")
-    one.add_argument("--to", dest="until", type=_instant, metavar="INSTANT", help="rows before then")
+    one.add_argument("--from", dest="since", type=_instant, metavar="INSTANT", help="segments from then on")
+    one.add_argument("--to", dest="until", type=_instant, metavar="INSTANT", help="segments from before then")
     one.add_argument("--into", default=RESTORED, metavar="PLACE", help=f"sqlite:FILE or hot ({RESTORED})")
 
 

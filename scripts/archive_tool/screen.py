@@ -69,6 +69,11 @@ class Screen:
         if not self._as_json and not self._quiet:
             print(text)
 
+    def fault(self, text: str) -> None:
+        """Something that is not as it should be: for people, also those who want to hear of nothing else."""
+        if not self._as_json:
+            print(text)
+
     def result(self, content: Mapping[str, Any]) -> None:
         """The outcome for programs: the last line."""
         if self._as_json:

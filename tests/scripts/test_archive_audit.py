@@ -150,6 +150,7 @@ async def test_on_a_machine_without_the_database(call: Call, world: World, key: 
     into = f"sqlite:{tmp_path / 'back.db'}"
     for _ in range(2):
         assert (await later(call, "restore", "--into", into, **nowhere)).code == 0
+        assert (tmp_path / "back.db").stat().st_mode & 0o777 == 0o600
         with sqlite3.connect(tmp_path / "back.db") as connection:
             assert connection.execute("SELECT count(*) FROM audit_change").fetchone() == (120,)
     async with open_world(f"sqlite+aiosqlite:///{tmp_path}/back.db", world.folder) as back:
@@ -182,6 +183,8 @@ async def test_another_key_is_found(call: Call, tmp_path: Path) -> None:
     verified = await later(call, "verify", "--public-key", str(tmp_path / "other.pem.pub"), "--json")
     assert verified.code == 3
     assert {one["kind"] for one in verified.told["archive"][1]["findings"]} == {"bad_signature"}
+    quiet = await later(call, "verify", "--public-key", str(tmp_path / "other.pem.pub"), "--quiet")
+    assert (quiet.code, "bad_signature" in quiet.out) == (3, True)
 
 
 async def test_an_archive_that_is_gone_is_found_by_the_database(

@@ -56,7 +56,8 @@ async def plans(
         number = seals[-1].number
         for seal in seals:
             is_free = not any(first <= seal.number <= last for first, last in spoken_for)
-            is_old = seal.max_at is None or seal.max_at < before
+            # Of rows whose instants can't be read nobody knows how old they are.
+            is_old = seal.max_at < before if seal.max_at else not seal.row_count
             if run and (not (is_free and is_old) or _is_full(run, seal, segment_rows)):
                 if _has_rows(run):
                     yield Plan(stream, tuple(run))

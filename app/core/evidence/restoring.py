@@ -8,6 +8,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.dialects.sqlite import insert
 
 from app.core.clock import now
+from app.core.database import private_file
 from app.core.errors import Conflict
 from app.core.evidence.archiver import Archiver, stream_of
 from app.core.evidence.canonical import LOGS, Stream, values_of
@@ -60,8 +61,8 @@ class LogFile:
     """An SQLite file with tables like those of the logs, for looking at what was archived."""
 
     def __init__(self, path: Path) -> None:
-        """Makes the file and its tables where they aren't there."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Makes the file, for its owner only, and its tables where they aren't there."""
+        private_file(path)
         self._engine = create_engine(f"sqlite:///{path}")
         for log in LOGS.values():
             log.create(self._engine, checkfirst=True)

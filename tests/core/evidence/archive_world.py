@@ -30,7 +30,7 @@ from app.core.transaction import UnitOfWork
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CUTOFF = NOW - timedelta(days=90)
-_OLD = NOW - timedelta(days=200)
+OLD = NOW - timedelta(days=200)
 _BEFORE_CUTOFF, _AFTER_CUTOFF = 120, 30
 
 
@@ -111,7 +111,7 @@ class World:
     async def fill(self, old: int = _BEFORE_CUTOFF, new: int = _AFTER_CUTOFF) -> None:
         """Rows on both sides of the cutoff, in both logs."""
         for stream in STREAMS:
-            times = [_OLD + timedelta(minutes=n) for n in range(old)] + [NOW] * new
+            times = [OLD + timedelta(minutes=n) for n in range(old)] + [NOW] * new
             await self.add(stream, [_ROW[stream](n, at) for n, at in enumerate(times, 1)])
 
     async def add(self, stream: Stream, rows: Sequence[dict[str, Any]]) -> None:

@@ -19,7 +19,7 @@ from app.core.evidence.runs import VerificationFailed
 from tests.backend import Backend
 from tests.conftest import FULL
 from tests.core.evidence import killed_archiver
-from tests.core.evidence.archive_world import CUTOFF, NOW, World, change_row, files, open_world
+from tests.core.evidence.archive_world import CUTOFF, NOW, OLD, World, change_row, files, open_world
 
 # Processes that have imported everything already: a new interpreter takes a second.
 _FORKS = multiprocessing.get_context("forkserver")
@@ -62,7 +62,9 @@ async def test_old_rows_go_and_new_ones_stay(world: World) -> None:
     for stream in STREAMS:
         assert sorted(world.archived(stream)) == list(range(1, 121))
         assert min(await world.lines(stream)) == 121
-        assert {segment.state for segment in await world.segments(stream)} == {"pruned"}
+        segments = await world.segments(stream)
+        assert {segment.state for segment in segments} == {"pruned"}
+        assert [segment.max_at for segment in segments] == [OLD + timedelta(minutes=n) for n in (49, 99, 119)]
     await assert_all_there(world, before)
     there = {path: path.read_bytes() for path in world.folder.iterdir()}
     again = await world.work()
