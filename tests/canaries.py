@@ -16,7 +16,21 @@ import orjson
 import pytest
 import structlog
 from redis.exceptions import RedisError
-from sqlalchemy import Dialect, LargeBinary, Select, Table, Text, cast, func, literal, select, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Dialect,
+    LargeBinary,
+    Select,
+    Table,
+    Text,
+    TextClause,
+    cast,
+    func,
+    literal,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -165,11 +179,11 @@ class Canaries:
     async def _logged_since(self, connection: AsyncConnection, table: Table) -> Sequence[str]:
         """What a log has gained since the last look: the tests before have filled it, too."""
         place = str(connection.engine.url), table.name
-        last = await connection.scalar(select(func.max(table.c["id"]))) or 0
-        statement = _texts(table).where(table.c["id"] > self._read.get(place, 0))
-        self._read[place] = last
-        texts: Sequence[str] = (await connection.execute(statement)).scalars().all()
-        return texts
+        behind = {"last": self._read.get(place, 0)}
+        found = (await connection.execute(_gained(table, connection.dialect), behind)).all()
+        if found:
+            self._read[place] = max(id for _, id in found)
+        return [told for told, _ in found]
 
     async def check_cache(self, cache: Cache) -> None:
         """Whether a key or a value of Redis holds a secret; values never change, so that each is read once."""
@@ -248,7 +262,18 @@ def _texts(table: Table) -> Select[Any]:
 def _dump(dialect: Dialect) -> str:
     """A statement for all tables but the logs. Written once."""
     tables = [_texts(table) for table in metadata.sorted_tables if table.name not in APPEND_ONLY]
-    return str(union_all(*tables).compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
+    return _written(union_all(*tables), dialect)
+
+
+@cache
+def _gained(table: Table, dialect: Dialect) -> TextClause:
+    """A statement for what a log has gained behind `:last`, with the ids. Written once."""
+    told = _written(_texts(table).add_columns(table.c["id"]), dialect)
+    return text(f"{told} WHERE {table.name}.id > :last")
+
+
+def _written(statement: CompoundSelect[Any] | Select[Any], dialect: Dialect) -> str:
+    return str(statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True}))
 
 
 def _place(found: str, rows: Sequence[str]) -> str:

@@ -22,6 +22,8 @@ NO_SERVICES = os.environ.get("TEST_NO_SERVICES") == "1"
 FULL = os.environ.get("TEST_FULL") == "1"
 CONTRACTS = Path(__file__).parent / "architecture"
 BACKENDS = ["sqlite"] if NO_SERVICES else ["sqlite", "postgres"]
+# Half a minute each: begun last, they would keep one worker while the others are done.
+LONG = {"test_module_comes_answers_and_goes_both_ways", "test_remaining_tests_pass"}
 SECRET = "tests-only-" + "0123456789abcdefghijklmnopqrstuv"
 
 # Whoever runs the tests has settings of their own; the program under test must not see them.
@@ -43,6 +45,12 @@ def pytest_configure(config: pytest.Config) -> None:
     """The controller starts the servers; its workers inherit their addresses."""
     if not hasattr(config, "workerinput") and not reads_sources_only(config):
         _services.append(start_services(no_services=NO_SERVICES))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first."""
+    items.sort(key=lambda item: item.name.partition("[")[0] not in LONG)
 
 
 def pytest_unconfigure() -> None:

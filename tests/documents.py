@@ -71,7 +71,7 @@ def walk(steps: Sequence[tuple[Block, str | None]], program: Program, address: s
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
         check=False,
     )
     *printed, rest = result.stdout.split(f"{_BORDER}\n")

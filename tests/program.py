@@ -1,7 +1,6 @@
 """The program as a process, in a copy of the project that has no `.env` and no data of anybody's."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +16,8 @@ import httpx2
 from app.core.config import ROOT, Settings
 from tests.server_process import free_port
 
-LEFT_OUT = {".venv", ".git", ".env", "data", "logs", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+LEFT_OUT = {".venv", ".git", ".env", "data", "logs"}
+CACHES = {".cache", ".hypothesis", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 START_SECONDS = 30.0
 STRONG = "V3ry-l0ng-and-random-8f2a7c51d9e04b36"
 GOOD_PRODUCTION = {
@@ -32,12 +32,8 @@ GOOD_PRODUCTION = {
 def copy_project(target: Path) -> Path:
     """The whole project. Compiled files come along and stay good: their sources keep their times."""
     target.mkdir(parents=True)
-    for entry in ROOT.iterdir():
-        if entry.name not in LEFT_OUT:
-            if entry.is_dir():
-                shutil.copytree(entry, target / entry.name)
-            else:
-                shutil.copy2(entry, target / entry.name)
+    entries = [entry for entry in ROOT.iterdir() if entry.name not in LEFT_OUT | CACHES]
+    subprocess.run(["cp", "-Rp", *entries, target], check=True)  # five times as fast as shutil
     return target
 
 

@@ -27,7 +27,8 @@ from tests.server_process import ServerError, ServerProcess, unprivileged_user
 POSTGRES_VARIABLE = "TEST_POSTGRES_URL"
 REDIS_VARIABLE = "TEST_REDIS_URL"
 # Fast and forgetful: a power cut would lose the data, and nobody would miss it.
-FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# Hundreds of small databases that live for a test: nothing of them is worth tidying up.
+FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
 
 
 class Server(ABC):

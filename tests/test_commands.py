@@ -2,19 +2,23 @@
 
 import json
 import socket
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from app.cli import cli
-from app.commands import clean_up_tokens, seed_database
-from app.core.config import DEFAULT_ADMIN_PASSWORD, RefusedStart, load_settings
+from app.commands import clean_up_tokens, find_accounts, seed_database
+from app.core.config import DEFAULT_ADMIN_PASSWORD, RefusedStart, Settings, load_settings
+from app.core.errors import SchemaNotCurrent
 from app.migrations import upgrade
 from app.startup import violations
 from tests.api import Api
 from tests.backend import Backend, run_app
 from tests.conftest import settings_for
+from tests.forks import Forked
 from tests.program import GOOD_PRODUCTION, STRONG, Program, copy_project, files_of
 
 EMAIL, PASSWORD = "somebody@example.com", "correct horse battery staple"
@@ -28,7 +32,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     return Program(root, {"ENVIRONMENT": "test"})
 
 
-def refused(program: Program, *command: str) -> list[str]:
+@pytest.fixture
+def forked(program: Program, tmp_path: Path) -> Forked:
+    return Forked(program.but(DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:9/none"), tmp_path)
+
+
+def refused(program: Program | Forked, *command: str) -> list[str]:
     """The lines of a refused start. Asserts that it was one."""
     done = program.run(*command)
     assert done.returncode == 78, (done.returncode, done.stderr)
@@ -38,33 +47,34 @@ def refused(program: Program, *command: str) -> list[str]:
     return [line.removeprefix("refused to start: ") for line in lines]
 
 
-def test_from_nothing_to_a_user(program: Program, backend: Backend) -> None:
+def test_from_nothing_to_a_user(program: Program, backend: Backend, tmp_path: Path) -> None:
     program = program.but(DATABASE_URL=backend.empty_database())
     assert "current" in program.must("init-db")
-    first, second = program.must("seed"), program.must("seed")
+    first = program.must("seed")
     assert "superuser admin@example.com" in first
     assert "role regular" in first
-    assert second == "Nothing to do: everything is there.\n"
 
     made = json.loads(program.must("create-user", EMAIL, "--password-stdin", "--json", given=f"{PASSWORD}\n"))
     assert (made["email"], [role["name"] for role in made["roles"]]) == (EMAIL, ["regular"])
-    again = program.run("create-user", EMAIL.upper(), "--password-stdin", given=f"{PASSWORD}\n")
-    assert (again.returncode, again.stdout) == (1, "")
-    assert again.stderr == "error: A user with this e-mail address exists already.\n"
     if backend.name == "postgres":
         return  # what follows differs in nothing but time
-    weak = program.run("create-user", "other@example.com", "--password-stdin", given="short\n")
+    forked = Forked(program, tmp_path)
+    assert forked.must("seed") == "Nothing to do: everything is there.\n"
+    again = forked.run("create-user", EMAIL.upper(), "--password-stdin", given=f"{PASSWORD}\n")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert again.stderr == "error: A user with this e-mail address exists already.\n"
+    weak = forked.run("create-user", "other@example.com", "--password-stdin", given="short\n")
     assert (weak.returncode, len(weak.stderr.splitlines())) == (1, 1)
     assert "short\n" not in weak.stderr
 
-    listed = json.loads(program.must("list-users", "--json"))
+    listed = json.loads(forked.must("list-users", "--json"))
     assert [user["email"] for user in listed["items"]] == [EMAIL, "admin@example.com"]
-    found = program.run("list-users", "--q", "somebody")
+    found = forked.run("list-users", "--q", "somebody")
     assert found.stdout.split()[-1] == EMAIL
     assert found.stderr == "1 of 1\n"
-    removed = json.loads(program.must("cleanup-tokens", "--keep-days", "0", "--json"))
+    removed = json.loads(forked.must("cleanup-tokens", "--keep-days", "0", "--json"))
     assert removed == {"refresh_tokens": 0, "sessions": 0, "password_resets": 0, "throttle_tallies": 0}
-    assert program.must("cleanup-tokens").startswith("Removed 0 refresh tokens, 0 sessions, ")
+    assert forked.must("cleanup-tokens").startswith("Removed 0 refresh tokens, 0 sessions, ")
 
 
 async def test_cleanup_tells_what_it_removed(backend: Backend) -> None:
@@ -97,8 +107,8 @@ def test_wrong_use_is_2(words: tuple[str, ...]) -> None:
     assert "Usage: " in done.output
 
 
-def test_wrong_use_of_the_program_is_2(program: Program) -> None:
-    done = program.run("dance")
+def test_wrong_use_of_the_program_is_2(forked: Forked) -> None:
+    done = forked.run("dance")
     assert (done.returncode, done.stdout) == (2, "")
     assert "No such command" in done.stderr
 
@@ -111,18 +121,16 @@ def test_help_names_every_command() -> None:
         assert CliRunner().invoke(cli, [name, "--help"]).exit_code == 0
 
 
-def test_routes_and_document_need_no_database(program: Program) -> None:
-    program = program.but(DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:9/none")
-    rows = json.loads(program.must("routes", "--json"))
+def test_routes_and_document_need_no_database(forked: Forked) -> None:
+    rows = json.loads(forked.must("routes", "--json"))
     assert {"module", "method", "path", "access", "note"} == set(rows[0])
-    document = json.loads(program.must("openapi"))
+    document = json.loads(forked.must("openapi"))
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     assert len(operations) == len(rows)
 
 
-def test_database_that_is_not_there_is_1_with_one_line(program: Program) -> None:
-    program = program.but(DATABASE_URL="postgresql+asyncpg://nobody@127.0.0.1:9/none", SECRET_KEY=STRONG)
-    done = program.run("init-db")
+def test_database_that_is_not_there_is_1_with_one_line(forked: Forked) -> None:
+    done = forked.run("init-db")
     assert done.returncode == 1, done.stderr
     assert done.stderr.startswith("error: ")
     assert len(done.stderr.splitlines()) == 1, done.stderr
@@ -197,20 +205,31 @@ async def test_wild_cors_is_refused_everywhere(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("command", [["seed"], ["list-users"], ["cleanup-tokens"]])
-def test_database_without_tables_is_told_in_one_line(
-    program: Program, backend: Backend, command: list[str]
-) -> None:
-    program = program.but(DATABASE_URL=backend.empty_database(), SECRET_KEY=STRONG)
-    done = program.run(*command)
+WORKS: dict[str, Callable[[Settings], Awaitable[object]]] = {
+    "seed": seed_database,
+    "list-users": partial(find_accounts, limit=1, q=None),
+    "cleanup-tokens": partial(clean_up_tokens, keep_days=7),
+}
+
+
+@pytest.mark.parametrize("command", WORKS)
+async def test_commands_need_tables(backend: Backend, command: str) -> None:
+    settings = settings_for(backend.empty_database(), "")
+    with pytest.raises(SchemaNotCurrent):
+        await WORKS[command](settings)
+    await upgrade(settings.database)
+    await WORKS[command](settings)
+
+
+def test_database_without_tables_is_told_in_one_line(program: Program, tmp_path: Path) -> None:
+    program = program.but(DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/empty.db", SECRET_KEY=STRONG)
+    done = Forked(program, tmp_path).run("seed")
     assert done.returncode == 1
     assert done.stderr.splitlines() == ["error: The schema is not current; run `python -m app init-db`."]
-    program.must("init-db")
-    program.must(*command)
 
 
-def test_serve_says_that_its_port_is_taken(tmp_path: Path) -> None:
-    program = Program(copy_project(tmp_path / "p"), GOOD_PRODUCTION)
+def test_serve_says_that_its_port_is_taken(program: Program, tmp_path: Path) -> None:
+    program = program.but(**GOOD_PRODUCTION, DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/none.db")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = program.run("serve", "--port", str(port))
@@ -218,8 +237,8 @@ def test_serve_says_that_its_port_is_taken(tmp_path: Path) -> None:
     assert done.stderr.splitlines() == [f"error: can't listen on 127.0.0.1:{port}: Address already in use"]
 
 
-def test_good_production_starts(tmp_path: Path) -> None:
-    program = Program(copy_project(tmp_path / "p"), GOOD_PRODUCTION)
+def test_good_production_starts(program: Program, tmp_path: Path) -> None:
+    program = program.but(**GOOD_PRODUCTION, DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/app.db")
     program.must("init-db")
     program.must("seed")
     # From now on the setting is not asked for, but what is stored is.
@@ -262,10 +281,9 @@ def test_bad_value_is_told_by_name_and_never_by_value(
     assert value not in line
 
 
-def test_bad_values_are_told_all_at_once(program: Program) -> None:
-    lines = refused(
-        program.but(CACHE_URL="hunter2", PASSWORD_MIN_LENGTH="1", DATABASE_URL="hunter2"), "init-db"
-    )
+def test_bad_values_are_told_all_at_once(program: Program, tmp_path: Path) -> None:
+    bad = program.but(CACHE_URL="hunter2", PASSWORD_MIN_LENGTH="1", DATABASE_URL="hunter2")
+    lines = refused(Forked(bad, tmp_path), "init-db")
     assert [line.partition(":")[0] for line in lines] == ["DATABASE_URL", "CACHE_URL", "PASSWORD_MIN_LENGTH"]
     assert "hunter2" not in "".join(lines)
 

@@ -12,7 +12,7 @@ from tests.conftest import FULL, NO_SERVICES, SECRET, settings_for
 from tests.program import Program, copy_project
 from tests.services import PostgresServer
 
-REQUESTS = 4000 if FULL else 150
+REQUESTS = 4000 if FULL else 80
 DEAD = "postgresql+asyncpg://nobody:hunter2@127.0.0.1:9/none"
 
 

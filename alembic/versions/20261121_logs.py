@@ -106,7 +106,21 @@ def upgrade() -> None:
         )
         batch_op.create_index("ix_audit_access_occurred_at_id", ["occurred_at", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_audit_access_request_id"), ["request_id"], unique=False)
+        batch_op.create_index(
+            "ix_audit_access_outcome_id",
+            ["outcome", "id"],
+            unique=False,
+            sqlite_where=sa.text("outcome <> 'ok'"),
+            postgresql_where=sa.text("outcome <> 'ok'"),
+        )
         batch_op.create_index("ix_audit_access_route_id", ["route", "id"], unique=False)
+        batch_op.create_index(
+            "ix_audit_access_status_id",
+            ["status", "id"],
+            unique=False,
+            sqlite_where=sa.text("status <> 200"),
+            postgresql_where=sa.text("status <> 200"),
+        )
         batch_op.create_index("uq_audit_access_boot_id_seq", ["boot_id", "seq"], unique=True)
 
     op.create_table(
@@ -140,6 +154,13 @@ def upgrade() -> None:
             "ix_audit_change_entity_entity_id_id", ["entity", "entity_id", "id"], unique=False
         )
         batch_op.create_index("ix_audit_change_occurred_at_id", ["occurred_at", "id"], unique=False)
+        batch_op.create_index(
+            "ix_audit_change_origin_id",
+            ["origin", "id"],
+            unique=False,
+            sqlite_where=sa.text("origin <> 'request'"),
+            postgresql_where=sa.text("origin <> 'request'"),
+        )
         batch_op.create_index(batch_op.f("ix_audit_change_request_id"), ["request_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_audit_change_tx_id"), ["tx_id"], unique=False)
 
@@ -152,6 +173,11 @@ def downgrade() -> None:
     with batch_alter("audit_change", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_audit_change_tx_id"))
         batch_op.drop_index(batch_op.f("ix_audit_change_request_id"))
+        batch_op.drop_index(
+            "ix_audit_change_origin_id",
+            sqlite_where=sa.text("origin <> 'request'"),
+            postgresql_where=sa.text("origin <> 'request'"),
+        )
         batch_op.drop_index("ix_audit_change_occurred_at_id")
         batch_op.drop_index("ix_audit_change_entity_entity_id_id")
         batch_op.drop_index("ix_audit_change_actor_id_id")
@@ -159,7 +185,17 @@ def downgrade() -> None:
     op.drop_table("audit_change")
     with batch_alter("audit_access", schema=None) as batch_op:
         batch_op.drop_index("uq_audit_access_boot_id_seq")
+        batch_op.drop_index(
+            "ix_audit_access_status_id",
+            sqlite_where=sa.text("status <> 200"),
+            postgresql_where=sa.text("status <> 200"),
+        )
         batch_op.drop_index("ix_audit_access_route_id")
+        batch_op.drop_index(
+            "ix_audit_access_outcome_id",
+            sqlite_where=sa.text("outcome <> 'ok'"),
+            postgresql_where=sa.text("outcome <> 'ok'"),
+        )
         batch_op.drop_index(batch_op.f("ix_audit_access_request_id"))
         batch_op.drop_index("ix_audit_access_occurred_at_id")
         batch_op.drop_index(

@@ -18,9 +18,9 @@ from dev_tool.virtual_environment import RUNTIME, VirtualEnvironment
 from tests.server_binaries import ServerMissingError, installation_command
 from tests.server_process import ServerError
 
-API, AUDIT, LOG = "api", "audit", "log"
+API, AUDIT, LOG, ARCHIVE = "api", "audit", "log", "archive"
 # What can be measured with each suite; the questions to the logs are always asked together.
-OPERATIONS = {API: NAMES, AUDIT: AUDIT_NAMES, LOG: ()}
+OPERATIONS = {API: NAMES, AUDIT: AUDIT_NAMES, LOG: (), ARCHIVE: ()}
 MOST, MOST_ROWS = 1000, 10_000_000
 
 
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     options = _parse(arguments)
     try:
-        _require_programs(needs_wrk=options.suite != LOG)
+        _require_programs(needs_wrk=options.suite in {API, AUDIT})
         _enter_virtual_environment(arguments)
         return _measure(options)
     except (DevError, ServerError, ServerMissingError) as error:
@@ -55,6 +55,12 @@ def _measure(options: argparse.Namespace) -> int:
         asked = log_session.run(options.rows)
         tell = log_report.as_document if options.json else log_report.as_markdown
         return _finish(tell(asked), log_report.faults(asked))
+    if options.suite == ARCHIVE:
+        from bench_tool import archive_report, archive_session  # noqa: PLC0415
+
+        archived = archive_session.run(options.rows)
+        print_it = archive_report.as_document if options.json else archive_report.as_markdown
+        return _finish(print_it(archived), archive_report.faults(archived))
     from bench_tool import report, session  # noqa: PLC0415
 
     compared = session.run(plan)
@@ -125,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="bench.py",
         description="Measures the program and prints a table. Starts, and ends, its own servers on 127.0.0.1. "
         "Suites: api, beside a bare FastAPI + asyncpg app on the same PostgreSQL tables; audit, beside itself "
-        "without its logs; log, the auditor's questions over large logs.",
+        "without its logs; log, the auditor's questions over large logs; archive, the way of old rows into files.",
         allow_abbrev=False,
     )
     parser.add_argument("--suite", choices=tuple(OPERATIONS), default=API, help="what is measured (api)")
@@ -141,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=_number, default=3, help="length of a turn, whole seconds (3)")
     parser.add_argument("--workers", type=_number, default=1, help="processes of each program (1)")
     parser.add_argument(
-        "--rows", type=_rows, default=1_000_000, help="of each log, for the suite log (1000000)"
+        "--rows", type=_rows, default=1_000_000, help="of each log, for the suites log and archive (1000000)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
     return parser

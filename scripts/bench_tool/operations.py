@@ -30,7 +30,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One kind of request. `{item}` and `{user}` in a path stand for public ids."""
+    """One kind of request. `{item}` and `{user}` in a path stand for public ids.
+
+    `least_seconds`: shorter turns would say nothing, because each answer takes long.
+    """
 
     name: str
     ours: str
@@ -38,6 +41,7 @@ class Operation:
     body: str | None = None
     status: int = 200
     method: str = "GET"
+    least_seconds: int = 1
 
     def load(self, program: str, subject: Subject, token: str) -> Load:
         """The requests for this program; the bare one needs no token."""
@@ -76,6 +80,7 @@ OPERATIONS = (
         "/login",
         body=json.dumps({"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}),
         method="POST",
+        least_seconds=10,
     ),
 )
 AUDIT_NAMES = ("one", "list", "create", "update")

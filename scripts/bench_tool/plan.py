@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bench_tool.operations import chosen
+
 WARM_UP_SECONDS = 1
 
 
@@ -21,8 +23,9 @@ class Plan:
     @property
     def expected_seconds(self) -> int:
         """How long the load lasts, without what starting takes."""
-        turns = len(self.operations) * len(self.concurrency) * 2
-        return turns * (self.rounds * self.seconds + WARM_UP_SECONDS)
+        lengths = [max(self.seconds, operation.least_seconds) for operation in chosen(self.operations)]
+        turns = sum(self.rounds * seconds + WARM_UP_SECONDS for seconds in lengths)
+        return turns * len(self.concurrency) * 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,5 +134,6 @@ def _measure(bench: Bench, operation: Operation, clients: int, plan: Plan) -> li
         bench.turn(name, operation, clients, WARM_UP_SECONDS)
     for _ in range(plan.rounds):
         for name in PROGRAMS:
-            turns[name].append(bench.turn(name, operation, clients, plan.seconds))
+            seconds = max(plan.seconds, operation.least_seconds)
+            turns[name].append(bench.turn(name, operation, clients, seconds))
     return [Result.of(operation.name, clients, name, turns[name]) for name in PROGRAMS]

@@ -7,9 +7,10 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import asyncpg
 
@@ -22,6 +23,7 @@ from tests.server_process import ServerProcess, server_environment
 from tests.services import PostgresServer
 
 COMMAND_SECONDS = 120
+T = TypeVar("T")
 # As shipped but for these; what is committed is on disk.
 SETTINGS = {
     "shared_buffers": "256MB",
@@ -48,14 +50,22 @@ class Ground:
     def query(self, statement: str, *values: object) -> list[asyncpg.Record]:
         """The rows of one statement, on a connection of its own."""
 
-        async def fetch() -> list[asyncpg.Record]:
+        async def fetch(connection: asyncpg.Connection) -> list[asyncpg.Record]:
+            return list(await connection.fetch(statement, *values))
+
+        return self.work(fetch)
+
+    def work(self, what: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """What comes of something that is done on a connection of its own."""
+
+        async def connected() -> T:
             connection = await asyncpg.connect(self.driver_url, timeout=10)
             try:
-                return list(await connection.fetch(statement, *values))
+                return await what(connection)
             finally:
                 await connection.close()
 
-        return asyncio.run(fetch())
+        return asyncio.run(connected())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +90,7 @@ def prepared(cores: Cores, settings: Mapping[str, str] | None = None) -> Iterato
             stack.enter_context(postgres)
         variables = _variables(postgres.create_database("bench"))
         for command in ("init-db", "seed"):
-            _run_command(command, variables)
+            run_command(command, variables)
         yield Ground(cores, postgres, variables, populate(driver_url(variables["DATABASE_URL"])))
 
 
@@ -141,7 +151,8 @@ def _variables(url: str) -> dict[str, str]:
     }
 
 
-def _run_command(name: str, variables: Mapping[str, str]) -> None:
+def run_command(name: str, variables: Mapping[str, str]) -> None:
+    """One command of the program. Raises DevError."""
     done = subprocess.run(
         [sys.executable, "-m", "app", name],
         cwd=ROOT,

@@ -14,8 +14,8 @@ METHODS = {"get", "post", "put", "patch", "delete", "head", "options", "websocke
 def commits_in_one_place(sources: Sources) -> Iterator[str]:
     """The outermost transaction commits, nobody else."""
     for source in sources.below("app"):
-        calls = [n for n in source.nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
-        found = any(isinstance(call.func, ast.Attribute) and call.func.attr == "commit" for call in calls)
+        called = [call.func for call in source.nodes(ast.Call)]
+        found = any(isinstance(one, ast.Attribute) and one.attr == "commit" for one in called)
         if source.path != "app/core/transaction.py" and found:
             yield f"{source.path} commits"
 
@@ -23,9 +23,7 @@ def commits_in_one_place(sources: Sources) -> Iterator[str]:
 def routers_decide_nothing(sources: Sources) -> Iterator[str]:
     """Path, status, guard, one call: no branches and no handlers of errors."""
     for source in sources.below("app/modules"):
-        if source.file == "router.py" and any(
-            isinstance(n, ast.If | ast.Try | ast.Match) for n in source.nodes
-        ):
+        if source.file == "router.py" and any(source.nodes(kind) for kind in (ast.If, ast.Try, ast.Match)):
             yield f"{source.path} branches"
 
 
@@ -33,8 +31,7 @@ def models_keep_their_annotations(sources: Sources) -> Iterator[str]:
     """Annotations that became strings make the mapper fail."""
     for source in sources.below("app"):
         tables = any(
-            isinstance(node, ast.ClassDef) and any(keyword.arg == "table" for keyword in node.keywords)
-            for node in source.nodes
+            keyword.arg == "table" for node in source.nodes(ast.ClassDef) for keyword in node.keywords
         )
         is_future = any(i.module == "__future__" and i.name == "annotations" for i in source.imports)
         if is_future and (tables or source.file == "models.py"):
@@ -76,8 +73,8 @@ def functions_are_short(sources: Sources) -> Iterator[str]:
 def relationships_never_load_by_themselves(sources: Sources) -> Iterator[str]:
     """Lazy loading fails in async code, at the worst moment."""
     for source in sources.below("app"):
-        for node in source.nodes:
-            if isinstance(node, ast.Call) and _called(node).lower() == "relationship" and not _raises(node):
+        for call in source.nodes(ast.Call):
+            if _called(call).lower() == "relationship" and not _raises(call):
                 yield f'{source.path}: a relationship without lazy="raise"'
 
 
@@ -125,9 +122,9 @@ def _is_route(decorator: ast.expr) -> bool:
 
 def _dependencies(source: Source) -> Iterator[str]:
     """Names that are given to `Depends`."""
-    for node in source.nodes:
-        if isinstance(node, ast.Call) and _called(node) == "Depends":
-            yield from (argument.id for argument in node.args if isinstance(argument, ast.Name))
+    for call in source.nodes(ast.Call):
+        if _called(call) == "Depends":
+            yield from (argument.id for argument in call.args if isinstance(argument, ast.Name))
 
 
 def _origin(source: Source, name: str) -> str:

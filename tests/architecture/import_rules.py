@@ -123,7 +123,7 @@ def modules(sources: Sources) -> dict[str, str]:
 
 def depends_on(declaration: Source) -> set[str]:
     """What `MODULE = Module(…, depends_on=(…))` lists."""
-    given = [n.value for n in declaration.nodes if isinstance(n, ast.keyword) and n.arg == "depends_on"]
+    given = [keyword.value for keyword in declaration.nodes(ast.keyword) if keyword.arg == "depends_on"]
     return {name for value in given for name in ast.literal_eval(value)}
 
 
@@ -139,8 +139,8 @@ def jose_has_one_door(sources: Sources) -> Iterator[str]:
 def no_imports_by_name(sources: Sources) -> Iterator[str]:
     """An import that no rule can see is made in one place only, where modules are found."""
     for source in sources.below("app"):
-        names = {node.id for node in source.nodes if isinstance(node, ast.Name)}
-        attributes = {node.attr for node in source.nodes if isinstance(node, ast.Attribute)}
+        names = {node.id for node in source.nodes(ast.Name)}
+        attributes = {node.attr for node in source.nodes(ast.Attribute)}
         if source.path != "app/registry.py" and {"import_module", "__import__"} & (names | attributes):
             yield f"{source.path} imports by name"
 

@@ -10,6 +10,7 @@ from tests.architecture.sources import Source, Sources
 
 # `items` is also what the rows of a page are called: there a bare word names the field and not the module.
 PAGE_FIELDS = set(Page.model_fields)
+Listed = ast.Set | ast.List | ast.Tuple
 
 
 # The benchmark measures one module by its name, as the seeds sow it; no test of the program runs it.
@@ -42,34 +43,30 @@ def _names(source: Source, module: str) -> set[str]:
 
 def _texts(source: Source) -> Iterator[tuple[ast.Constant, str]]:
     """Every text of the code, without docstrings."""
-    statements = {id(node.value) for node in source.nodes if isinstance(node, ast.Expr)}
-    for node in source.nodes:
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in statements:
+    statements = {id(node.value) for node in source.nodes(ast.Expr)}
+    for node in source.nodes(ast.Constant):
+        if isinstance(node.value, str) and id(node) not in statements:
             yield node, node.value
 
 
 def _excused(source: Source) -> set[int]:
     """Bare words that are keys: in a subscript, a dictionary, a comparison, or among other fields of a page."""
-    keys: list[ast.expr | None] = []
-    for node in source.nodes:
-        if isinstance(node, ast.Subscript):
-            keys.append(node.slice)
-        elif isinstance(node, ast.Dict):
-            keys += node.keys
-        elif isinstance(node, ast.Compare):
-            keys += [node.left, *node.comparators]
-        elif isinstance(node, ast.Set | ast.List | ast.Tuple) and len(_words(node) & PAGE_FIELDS) > 1:
-            keys += node.elts
-        elif (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in {"get", "pop"}
-        ):
-            keys += node.args[:1]
+    keys: list[ast.expr | None] = [node.slice for node in source.nodes(ast.Subscript)]
+    for literal in source.nodes(ast.Dict):
+        keys += literal.keys
+    for comparison in source.nodes(ast.Compare):
+        keys += [comparison.left, *comparison.comparators]
+    listed: list[Listed] = [*source.nodes(ast.Set), *source.nodes(ast.List), *source.nodes(ast.Tuple)]
+    for several in listed:
+        if len(_words(several) & PAGE_FIELDS) > 1:
+            keys += several.elts
+    for call in source.nodes(ast.Call):
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"get", "pop"}:
+            keys += call.args[:1]
     return {id(key) for key in keys}
 
 
-def _words(node: ast.Set | ast.List | ast.Tuple) -> set[str]:
+def _words(node: Listed) -> set[str]:
     return {str(element.value) for element in node.elts if isinstance(element, ast.Constant)}
 
 

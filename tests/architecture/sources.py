@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("app", "alembic", "tests")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Node = TypeVar("Node", bound=ast.AST)
 
 
 @dataclass(frozen=True)
@@ -44,19 +46,30 @@ class Source:
         return ast.parse(self.text, self.path)
 
     @cached_property
-    def nodes(self) -> list[ast.AST]:
-        return list(ast.walk(self.tree))
+    def _nodes(self) -> dict[type[ast.AST], list[Any]]:
+        """By their kinds: many rules look at few nodes of many files."""
+        found: dict[type[ast.AST], list[Any]] = {}
+        for node in ast.walk(self.tree):
+            found.setdefault(type(node), []).append(node)
+        return found
+
+    def nodes(self, kind: type[Node]) -> list[Node]:
+        """All of one kind, wherever they stand."""
+        return self._nodes.get(kind, [])
 
     @cached_property
     def imports(self) -> list[Import]:
         """Every import, also those inside of functions and for type checkers only."""
-        found: list[Import] = []
-        for node in self.nodes:
-            if isinstance(node, ast.Import):
-                found += [Import(alias.name, None) for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                found += [Import(self._origin(node), alias.name) for alias in node.names]
+        found = [Import(alias.name, None) for node in self.nodes(ast.Import) for alias in node.names]
+        for node in self.nodes(ast.ImportFrom):
+            found += [Import(self._origin(node), alias.name) for alias in node.names]
         return found
+
+    @cached_property
+    def imported_of_ours(self) -> set[tuple[str, str]]:
+        """Modules of the program that something is imported from, each with the name that may be a module too."""
+        ours = [one for one in self.imports if one.module == "app" or one.module.startswith("app.")]
+        return {(one.module, f"{one.module}.{one.name}") for one in ours}
 
     def _origin(self, node: ast.ImportFrom) -> str:
         """Relative imports made absolute."""
@@ -68,7 +81,7 @@ class Source:
 
     @property
     def functions(self) -> list[Function]:
-        return [node for node in self.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        return [*self.nodes(ast.FunctionDef), *self.nodes(ast.AsyncFunctionDef)]
 
 
 class Sources(Mapping[str, Source]):
@@ -93,11 +106,7 @@ class Sources(Mapping[str, Source]):
 
     def targets(self, source: Source) -> set[str]:
         """The names of our own modules that a file imports."""
-        found = set()
-        for one in source.imports:
-            whole = f"{one.module}.{one.name}"
-            found.add(whole if whole in self._names else one.module)
-        return {name for name in found if name == "app" or name.startswith("app.")}
+        return {whole if whole in self._names else module for module, whole in source.imported_of_ours}
 
     def planted(self, plants: Mapping[str, str]) -> "Sources":
         """A copy: a text that begins with `+` is added at the file's end, another one is the whole file."""

@@ -176,7 +176,7 @@ async def test_end_of_the_server_leaves_nobody_waiting(store: Store, coalescer: 
     await started(*batch, *late)
     assert coalescer._drain is not None
     coalescer._drain.cancel()
-    results = await asyncio.wait_for(asyncio.gather(*batch, *late, return_exceptions=True), 1)
+    results = await asyncio.wait_for(asyncio.gather(*batch, *late, return_exceptions=True), 30)
     assert [type(result) for result in results] == [TimeoutError, TimeoutError]
     store.gate.set()
     assert await coalescer.get("a") == 1

@@ -177,11 +177,21 @@ async def test_limiter_leaves_no_task_behind(worker: Worker) -> None:
 
 
 @pytest.fixture
+def patience() -> float:
+    """Seconds for an answer of Redis, as a busy machine asks for."""
+    return 10.0
+
+
+# Where Redis never answers, all of them are waited for.
+hasty = pytest.mark.parametrize("patience", [1.0])
+
+
+@pytest.fixture
 async def pair(
-    redis: RedisServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    redis: RedisServer, clock: Clock, monkeypatch: pytest.MonkeyPatch, patience: float
 ) -> AsyncIterator[tuple[RateLimiter, RateLimiter]]:
-    """Two workers on one Redis, with the patience that a busy machine asks for."""
-    monkeypatch.setattr(cache_module, "TIMEOUT_SECONDS", 10.0)
+    """Two workers on one Redis."""
+    monkeypatch.setattr(cache_module, "TIMEOUT_SECONDS", patience)
     made = RateLimiter("20/minute", redis.url()), RateLimiter("20/minute", redis.url())
     clock.move_to(made[0], ANN, left=50)
     yield made
@@ -219,6 +229,7 @@ async def test_who_is_over_the_limit_costs_redis_nothing(pair: Pair, redis: Redi
 
 
 @needs_redis
+@hasty
 @pytest.mark.parametrize("fault", [RedisServer.stop, RedisServer.pause])
 async def test_without_redis_each_process_limits(
     pair: Pair, redis: RedisServer, clock: Clock, fault: Callable[[RedisServer], None]
@@ -244,6 +255,7 @@ async def test_without_redis_each_process_limits(
 
 
 @needs_redis
+@hasty
 async def test_frozen_redis_costs_three_slow_calls(
     pair: Pair, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import multiprocessing
 import os
 import signal
 import sqlite3
@@ -22,14 +21,10 @@ from app.core.evidence.sealer import SealRules
 from app.core.evidence.signing import load_key, make_key
 from tests.backend import Backend
 from tests.core.evidence.archive_world import World, change_row, files, open_world
+from tests.forks import FORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 Call = Callable[..., "Answer"]
-
-
-# Processes that have imported everything already: a new interpreter takes two seconds.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["archive_tool.commands", "app.registry"])
 
 
 @dataclass(frozen=True, slots=True)

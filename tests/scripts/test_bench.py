@@ -185,6 +185,9 @@ class TestPlan:
     def test_expected_time_counts_every_turn(self) -> None:
         assert Plan(("one", "list"), (1, 32), rounds=3, seconds=3).expected_seconds == 80
 
+    def test_turns_of_slow_answers_are_longer(self) -> None:
+        assert Plan(("login",), (1,), rounds=2, seconds=2).expected_seconds == 42
+
 
 class TestOperations:
     def test_those_that_write_come_last(self) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -35,6 +36,10 @@ _SWITCHING, _FORBIDDEN, _CLIENT_ERROR, _SERVER_ERROR = 101, 403, 400, 500
 _DENIED = {401, _FORBIDDEN}
 _NORMAL_CLOSURE = 1000  # RFC 6455 7.4.1
 _PEER = ClientAddress(())
+_NO_NAMES: Mapping[str, bool] = {}
+_is_secret = lru_cache(maxsize=1000)(
+    is_secret_name
+)  # asked of names that routes declare, never of a client's
 
 
 @dataclass(slots=True)
@@ -121,7 +126,9 @@ class Exchange:
             method[:_MAX_METHOD] if method.isascii() and method.isprintable() else "?",
             _path(scope),
             template_of(route),
-            orjson.dumps(logged_query(query, getattr(route, "query_names", {}))).decode() if query else None,
+            orjson.dumps(logged_query(query, getattr(route, "query_names", _NO_NAMES))).decode()
+            if query
+            else None,
             self.final_status,
             self.outcome,
             context.error_class,
@@ -133,7 +140,7 @@ class Exchange:
             context.client_ip,
             _PEER.of(scope),
             _forwarded(scope),
-            None if context.user_agent is None else _UNFIT.sub("\ufffd", context.user_agent),
+            None if context.user_agent is None else _fit(context.user_agent),
             self.request_bytes,
             self.response_bytes,
             is_probe(scope["path"]),
@@ -229,9 +236,9 @@ def logged_query(query: bytes, known: Mapping[str, bool]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     room = MAX_QUERY_BYTES - 16
     for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
-        is_shown = name in known and not is_secret_name(name)
+        is_shown = name in known and not _is_secret(name)
         key = name if _NAME.fullmatch(name) else REDACTED
-        text = _UNFIT.sub("\ufffd", value[:_MAX_VALUE]) if is_shown else REDACTED
+        text = _fit(value[:_MAX_VALUE]) if is_shown else REDACTED
         room -= len(orjson.dumps((key, text)))
         if room < 0:
             found["…"] = True
@@ -246,11 +253,15 @@ def logged_query(query: bytes, known: Mapping[str, bool]) -> dict[str, Any]:
 def _path(scope: Scope) -> str:
     """As it was sent, still percent-encoded."""
     raw: bytes = scope.get("raw_path") or scope["path"].encode("utf-8", "replace")
-    path = raw[:_MAX_PATH].decode("latin-1")
-    return path if path.isascii() and path.isprintable() else _UNFIT.sub("\ufffd", path)
+    return _fit(raw[:_MAX_PATH].decode("latin-1"))
+
+
+def _fit(text: str) -> str:
+    """Without what no log may hold. Nearly all texts are plain: looking costs a tenth of replacing."""
+    return text if text.isascii() and text.isprintable() else _UNFIT.sub("\ufffd", text)
 
 
 def _forwarded(scope: Scope) -> str | None:
     """The chain of proxies as it was sent; what it claims counts for nothing but a look later on."""
     chain = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
-    return _UNFIT.sub("\ufffd", b",".join(chain)[:_MAX_FORWARDED].decode("latin-1")) if chain else None
+    return _fit(b",".join(chain)[:_MAX_FORWARDED].decode("latin-1")) if chain else None

@@ -5,7 +5,7 @@ One pure function for each step; none of them ever raises, since the business ch
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -21,6 +21,7 @@ MAX_ROW_BYTES = 64 * 1024
 _HEAD_CHARACTERS = 256
 _EXACT = 2**53  # larger whole numbers lose digits in other JSON readers (RFC 8259 6)
 _MAX_BITS = 10_000
+_INSTANT = len("2026-01-31T12:00:00.000000")
 _MAX_DEPTH = 32
 _THINGS = (
     *("passwd", "password", "passphrase", "secret", "token", "apikey", "otp", "pin", "cvv", "ssn", "salt"),
@@ -47,12 +48,15 @@ def is_secret_name(name: str) -> bool:
 
 def plain(value: Any, depth: int = 0) -> Any:
     """The JSON form: instants in UTC with `Z`, decimals and large numbers as texts, bytes by size and digest."""
+    convert = _USUAL.get(type(value))
+    if convert is not None:
+        return convert(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, Enum):
         return plain(value.value, depth)
     if isinstance(value, str):
-        return _UNFIT.sub("\ufffd", value)
+        return _text(value)
     if isinstance(value, int):
         return int(value) if -_EXACT <= value <= _EXACT else _digits(value)
     if isinstance(value, float):
@@ -65,12 +69,18 @@ def plain(value: Any, depth: int = 0) -> Any:
     )
 
 
+def _text(value: str) -> str:
+    return value if value.isascii() and "\x00" not in value else _UNFIT.sub("\ufffd", value)
+
+
 def _digits(value: int) -> str:
     """Python refuses to write very long numbers in decimal digits."""
     return str(value) if value.bit_length() <= _MAX_BITS else hex(value)
 
 
 def _instant(value: datetime) -> str:
+    if value.tzinfo is UTC:
+        return value.isoformat(timespec="microseconds")[:_INSTANT] + "Z"
     moment = value if value.utcoffset() is not None else value.replace(tzinfo=UTC)
     try:
         moment = moment.astimezone(UTC)
@@ -91,6 +101,10 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     return {"$type": type(value).__name__}
+
+
+# By the exact type: what is only derived from it may be something else as well.
+_USUAL: Mapping[type, Callable[[Any], str]] = {str: _text, datetime: _instant, UUID: str}
 
 
 def _nested(value: Any, depth: int) -> Any:

@@ -3,7 +3,8 @@
 Each step may be the last one of a process that is killed: the next one goes on from there.
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from datetime import datetime
 from itertools import islice
 
@@ -32,6 +33,7 @@ from app.core.transaction import UnitOfWork
 SEGMENT_ROWS = 100_000
 _ROOM = 1.5
 _SAMPLE = 500
+_READ = 500  # few enough that their values are still near the processor when lines are made of them
 
 
 class Archiver:
@@ -93,12 +95,13 @@ class Archiver:
         self._run.proceed("write")
         with self._destination.writing(f"{segment.name}{DATA}") as file:
             writer = SegmentWriter(file, is_anonymised=self._run.anonymise)
-            async for batch in self._lines(segment, seals[0].form, anonymise=self._run.anonymise):
-                writer.add(batch)
-                if segment.stream == "access":
-                    boots_of(batch, boots)
-                self._run.rows("write", segment, len(batch))
-                self._run.proceed("write batch")
+            async with aclosing(self._lines(segment, seals[0].form, anonymise=self._run.anonymise)) as rows:
+                async for batch in rows:
+                    writer.add(batch)
+                    if segment.stream == "access":
+                        boots_of(batch, boots)
+                    self._run.rows("write", segment, len(batch))
+                    self._run.proceed("write batch")
             facts = writer.close()
             self._run.step("before rename")
         self._run.step("after rename")
@@ -130,12 +133,13 @@ class Archiver:
         manifest = self.manifest_of(segment)
         await self._covering(segment, manifest)
         lines = self.file_lines(segment, manifest)
-        async for batch in self._lines(segment, manifest.form, anonymise=manifest.anonymised):
-            expected = list(islice(lines, len(batch)))
-            if [(line.id, line.data) for line in batch] != [(line.id, line.data) for line in expected]:
-                raise VerificationFailed(f"{segment.name}: the file is not what the database has")
-            self._run.rows("verify", segment, len(batch))
-            self._run.proceed("verify batch")
+        async with aclosing(self._lines(segment, manifest.form, anonymise=manifest.anonymised)) as rows:
+            async for batch in rows:
+                expected = list(islice(lines, len(batch)))
+                if [(line.id, line.data) for line in batch] != [(line.id, line.data) for line in expected]:
+                    raise VerificationFailed(f"{segment.name}: the file is not what the database has")
+                self._run.rows("verify", segment, len(batch))
+                self._run.proceed("verify batch")
         if next(lines, None) is not None:
             raise VerificationFailed(f"{segment.name}: the file has rows that the database hasn't")
         self._run.step("before verified")
@@ -170,11 +174,15 @@ class Archiver:
         if [dict(seal) for seal in manifest.seals] != known:
             raise VerificationFailed(f"{segment.name}{MANIFEST}: its seals are not those of the database")
 
-    async def _lines(self, segment: AuditSegment, form: int, *, anonymise: bool) -> AsyncIterator[list[Line]]:
+    async def _lines(
+        self, segment: AuditSegment, form: int, *, anonymise: bool
+    ) -> AsyncGenerator[list[Line]]:
         """The rows as the file has them."""
         ends = (segment.first_id, segment.last_id)
-        async for batch in self.store.lines(stream_of(segment), form, *ends, batch=self._run.batch):
-            yield [anonymised(line) for line in batch] if anonymise else batch
+        rows = self.store.lines_ahead(stream_of(segment), form, *ends, batch=min(_READ, self._run.batch))
+        async with aclosing(rows):
+            async for batch in rows:
+                yield [anonymised(line) for line in batch] if anonymise else batch
 
     async def _seals(self, segment: AuditSegment) -> list[Seal]:
         count = segment.last_seal - segment.first_seal + 1

@@ -7,7 +7,7 @@ dashes, numbers and texts are as the database gives them back. What doesn't look
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
@@ -80,7 +80,10 @@ class Line(NamedTuple):
 
 
 class RowForm:
-    """One form of one log, for the rows as a driver gives them (`is_sqlite`: aiosqlite, else asyncpg)."""
+    """One form of one log. Rows come as the file of SQLite has them, or as `EvidenceStore` asks PostgreSQL for them.
+
+    PostgreSQL's columns hold nothing but their type: it tells instants and ids as they stand in lines, JSON as text.
+    """
 
     def __init__(self, stream: Stream, form: int, *, is_sqlite: bool) -> None:
         """Raises KeyError for a form that this program doesn't know."""
@@ -88,23 +91,19 @@ class RowForm:
         self.names = FORMS[form][stream]
         self.id_index = self.names.index("id")
         log = LOGS[stream]
-        converters = [_converter(kind_of(log.c[name]), is_sqlite=is_sqlite) for name in self.names]
+        converters = [_converter(name, kind_of(log.c[name]), is_sqlite=is_sqlite) for name in self.names]
         self._converters = tuple((i, convert) for i, convert in enumerate(converters) if convert is not None)
         self._at_index = self.names.index("occurred_at")
-        self._instant = sqlite_instant if is_sqlite else instant_text
 
     def read(self, row: Sequence[Any]) -> Line:
-        """The row with its id and its instant; the instant is empty where it is none."""
-        at = self._instant(row[self._at_index]) if row[self._at_index] is not None else ""
-        return Line(int(row[self.id_index]), at if isinstance(at, str) else "", self.line(row))
-
-    def line(self, row: Sequence[Any]) -> bytes:
-        """The row, whose values are in the order of `names`, as one line without its end."""
+        """The row, whose values are in the order of `names`; the instant is empty where it is none."""
         values = list(row)
         for index, convert in self._converters:
             if values[index] is not None:
                 values[index] = convert(values[index])
-        return orjson.dumps(dict(zip(self.names, values, strict=True)))
+        at = values[self._at_index]
+        data = orjson.dumps(dict(zip(self.names, values, strict=True)))
+        return Line(int(row[self.id_index]), at if isinstance(at, str) else "", data)
 
 
 class Span:
@@ -119,6 +118,13 @@ class Span:
         if at:
             self._first = min(self._first or at, at)
             self._last = max(self._last, at)
+
+    def take_all(self, instants: Sequence[str]) -> None:
+        """The same for many."""
+        told = [at for at in instants if at]
+        if told:
+            self.take(min(told))
+            self.take(max(told))
 
     @property
     def ends(self) -> tuple[datetime | None, datetime | None]:
@@ -185,15 +191,15 @@ def _parsed(kind: Any, value: Any) -> Any:
     return UUID(value) if isinstance(kind, Uuid) else value
 
 
-def _converter(kind: Any, *, is_sqlite: bool) -> Convert | None:
+def _converter(name: str, kind: Any, *, is_sqlite: bool) -> Convert | None:
     if isinstance(kind, JSON):
-        return _json
-    if isinstance(kind, DateTime):
-        return sqlite_instant if is_sqlite else instant_text
-    if isinstance(kind, Uuid):
-        return _sqlite_uuid if is_sqlite else str
+        return _known_json if name in _FEW else _json
     if not is_sqlite:
         return None
+    if isinstance(kind, DateTime):
+        return sqlite_instant
+    if isinstance(kind, Uuid):
+        return _sqlite_uuid
     if isinstance(kind, Boolean):
         return _sqlite_flag
     # SQLite's columns take any type: a number in a text's place must not pass for it, nor bytes end the reading.
@@ -207,6 +213,11 @@ def _json(text: Any) -> Any:
         return orjson.Fragment(orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS))
     except (TypeError, ValueError):  # no JSON, or nested more deeply than anybody reads
         return {"$raw": repr(text)}
+
+
+# Of each of these there are few different ones in any number of rows.
+_known_json = lru_cache(maxsize=1000, typed=True)(_json)
+_FEW = {"changed", "query"}
 
 
 def sqlite_instant(text: Any) -> Any:

@@ -1,6 +1,7 @@
 """What sealing and verifying ask of the database."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -8,16 +9,11 @@ from sqlite3 import OperationalError
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
     BigInteger,
-    Column,
     ColumnElement,
-    DateTime,
     Integer,
-    LargeBinary,
     String,
     Text,
-    case,
     cast,
     delete,
     func,
@@ -25,7 +21,6 @@ from sqlalchemy import (
     literal_column,
     select,
     tuple_,
-    type_coerce,
 )
 from sqlalchemy import bindparam as bind
 from sqlalchemy.exc import DBAPIError
@@ -37,11 +32,11 @@ from app.core.evidence.canonical import (
     Line,
     RowForm,
     Stream,
-    kind_of,
     readable_instant,
     row_form,
     sqlite_instant,
 )
+from app.core.evidence.log_rows import rows_query, undone
 from app.core.evidence.models import AuditSeal, AuditSealLeaves
 from app.core.evidence.seals import Seal
 from app.core.query import Query
@@ -66,7 +61,7 @@ _SEALS_THAT: Mapping[str, Sequence[ColumnElement[bool]]] = {
 @cache
 def _seal_query(which: str, *, is_sqlite: bool) -> Query:
     """As the driver gives them. SQLite's columns take any type: what has no number is no link of the chain."""
-    columns = [_undone(_SEALS.c[name], is_sqlite=is_sqlite) for name in Seal.__slots__]
+    columns = [undone(_SEALS.c[name], is_sqlite=is_sqlite) for name in Seal.__slots__]
     statement = select(*columns).where(_SEALS.c.stream == _STREAM, *_SEALS_THAT[which])
     if is_sqlite:
         statement = statement.where(_IS_NUMBERED)
@@ -74,29 +69,6 @@ def _seal_query(which: str, *, is_sqlite: bool) -> Query:
     return Query(statement.order_by(order).limit(bind("limit", type_=Integer)))
 
 
-def _undone(column: Column[Any], *, is_sqlite: bool, as_bytes: bool = False) -> ColumnElement[Any]:
-    """A column without what SQLAlchemy would make of its values.
-
-    Instants that Python has no place for, such as years before our era, become the lowest one. `as_bytes`: texts on
-    SQLite as they are in the file, whatever their encoding.
-    """
-    plain: ColumnElement[Any] = type_coerce(column, String)
-    if as_bytes:
-        is_text = func.typeof(column) == literal_column("'text'")
-        plain = case((is_text, type_coerce(cast(column, LargeBinary), String)), else_=plain)
-    elif not is_sqlite and isinstance(kind_of(column), JSON):
-        plain = cast(column, Text)  # else its codec makes Python's objects of it, with Python's numbers
-    elif not is_sqlite and isinstance(kind_of(column), DateTime):
-        plain = case((column.between(_EARLIEST, _LATEST) | column.is_(None), plain), else_=_BELOW)
-    return plain.label(column.name)
-
-
-def _constant(instant: str) -> ColumnElement[Any]:
-    return literal_column(f"CAST('{instant}' AS TIMESTAMPTZ)")
-
-
-_EARLIEST, _LATEST = _constant("0001-01-01 00:00:00+00"), _constant("9999-12-31 23:59:59.999999+00")
-_BELOW = _constant("-infinity")
 _LEAVES_OF = Query(
     select(_LEAVES.c.leaves)
     .join(_SEALS, _SEALS.c.id == _LEAVES.c.seal_id)
@@ -139,19 +111,9 @@ def _waters(*, is_sqlite: bool) -> Query:
 
 
 @cache
-def _rows(stream: Stream, form: int, *, is_sqlite: bool, as_bytes: bool = False) -> Query:
-    """As the driver gives them: what SQLAlchemy would make of them is made by the row's form."""
-    log = LOGS[stream]
-    names = row_form(stream, form, is_sqlite=is_sqlite).names
-    columns = [_undone(log.c[name], is_sqlite=is_sqlite, as_bytes=as_bytes) for name in names]
-    statement = select(*columns).where(log.c["id"] >= _FROM, log.c["id"] <= _LAST)
-    return Query(statement.order_by(log.c["id"]).limit(bind("limit", type_=Integer)))
-
-
-@cache
 def _oldest(stream: Stream, *, is_sqlite: bool) -> Query:
     log = LOGS[stream]
-    rows = select(_undone(log.c["occurred_at"], is_sqlite=is_sqlite)).where(log.c["id"] > _AFTER)
+    rows = select(undone(log.c["occurred_at"], is_sqlite=is_sqlite)).where(log.c["id"] > _AFTER)
     return Query(rows.order_by(log.c["id"]).limit(literal_column("1")))
 
 
@@ -189,7 +151,7 @@ class EvidenceStore:
 
     async def lines(
         self, stream: Stream, form: int, first_id: int, last_id: int, *, batch: int = _BATCH
-    ) -> AsyncIterator[list[Line]]:
+    ) -> AsyncGenerator[list[Line]]:
         """The rows of a range in the order of their ids, `batch` at a time."""
         shape: RowForm = row_form(stream, form, is_sqlite=self.is_sqlite)
         while first_id <= last_id:
@@ -201,14 +163,34 @@ class EvidenceStore:
                 return
             first_id = int(rows[-1][shape.id_index]) + 1
 
+    async def lines_ahead(
+        self, stream: Stream, form: int, first_id: int, last_id: int, *, batch: int
+    ) -> AsyncGenerator[list[Line]]:
+        """The same, outside of any transaction; the database works on the next ones meanwhile.
+
+        Must be closed by who leaves it before its end.
+        """
+        shape: RowForm = row_form(stream, form, is_sqlite=self.is_sqlite)
+        values = {"first": first_id, "last": last_id, "limit": batch}
+        reading = asyncio.ensure_future(self._undone_rows(stream, form, values))
+        try:
+            while rows := await reading:
+                values = {**values, "first": int(rows[-1][shape.id_index]) + 1}
+                reading = asyncio.ensure_future(self._undone_rows(stream, form, values))
+                await asyncio.sleep(0)  # so that it is sent before whoever takes these rows is busy with them
+                yield [shape.read(row) for row in rows]
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
     async def _undone_rows(self, stream: Stream, form: int, values: Mapping[str, Any]) -> Sequence[Any]:
         try:
-            return await self.uow.fetch(_rows(stream, form, is_sqlite=self.is_sqlite), values)
+            return await self.uow.fetch(rows_query(stream, form, is_sqlite=self.is_sqlite), values)
         except (OperationalError, DBAPIError):
             if not self.is_sqlite:
                 raise
         # A text that is none: Python's driver refuses the whole answer.
-        rows = await self.uow.fetch(_rows(stream, form, is_sqlite=True, as_bytes=True), values)
+        rows = await self.uow.fetch(rows_query(stream, form, is_sqlite=True, as_bytes=True), values)
         return [[_decoded(value) for value in row] for row in rows]
 
     async def newest_seal(self, stream: Stream) -> Seal | None:

@@ -39,6 +39,7 @@ from app.modules.audit.repository_filters import (
 
 # Clients choose filters: statements that are kept must not grow with what they think of.
 _FORMS = 500
+_SPAN = {"from", "to", "without_probes"}
 _HIDDEN = {"xid", "boot_id", "seq", "peer_ip", "forwarded_for", "is_probe"}
 
 
@@ -80,8 +81,25 @@ def page_query(
     if has_after:
         after = bindparam("after", type_=BigInteger)
         statement = statement.where(key < after if descending else key > after)
+    elif _SPAN.issuperset(forms) and ("to" if descending else "from") in forms:
+        statement = statement.where(_begins_at(stream, forms, descending=descending, is_sqlite=is_sqlite))
     ordered = statement.order_by(key.desc() if descending else key.asc())
     return Query(ordered.limit(bindparam("limit", type_=Integer)))
+
+
+def _begins_at(
+    stream: Stream, forms: tuple[str, ...], *, descending: bool, is_sqlite: bool
+) -> ColumnElement[bool]:
+    """The first id of a span of time, found in the index of instants alone.
+
+    Databases don't know that ids and instants rise together: they would walk to the span from an end of the log.
+    """
+    log = LOGS[stream]
+    times = [condition(log, form, is_sqlite=is_sqlite) for form in forms if form in {"from", "to"}]
+    fenced = select(log.c["id"]).where(*times).offset(literal_column("0")).subquery("spanned")
+    end = func.max(fenced.c["id"]) if descending else func.min(fenced.c["id"])
+    first = select(end).scalar_subquery()
+    return log.c["id"] <= first if descending else log.c["id"] >= first
 
 
 def _pending() -> ColumnElement[Any]:

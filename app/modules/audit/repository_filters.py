@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from app.core.query import id_list
 from app.modules.audit.models import Question
 
-FAILED = 400
+GOOD, FAILED = 200, 400
 Build = Callable[[Table, bool], ColumnElement[bool]]
 
 
@@ -52,11 +52,6 @@ def _class_of_status(log: Table, _is_sqlite: bool) -> ColumnElement[bool]:
     return (log.c["status"] >= wanted) & (log.c["status"] < wanted + literal_column("100"))
 
 
-def _failed(log: Table, _is_sqlite: bool) -> ColumnElement[bool]:
-    """Follows from the status that is asked for; said in the words of the index over failures."""
-    return log.c["status"] >= literal_column(str(FAILED))
-
-
 _SPECIAL: Mapping[str, Build] = {
     "from": lambda log, _: log.c["occurred_at"] >= bindparam("from", type_=log.c["occurred_at"].type),
     "to": lambda log, _: log.c["occurred_at"] < bindparam("to", type_=log.c["occurred_at"].type),
@@ -67,7 +62,11 @@ _SPECIAL: Mapping[str, Build] = {
     "path_prefix": _begins,
     "field": _mentions,
     "status_class": _class_of_status,
-    "failed": _failed,
+    # What follows from other conditions, said in the words of the index that is meant for them.
+    "failed": lambda log, _: log.c["status"] >= literal_column(str(FAILED)),
+    "not_200": lambda log, _: log.c["status"] != literal_column(str(GOOD)),
+    "not_ok": lambda log, _: log.c["outcome"] != literal_column("'ok'"),
+    "not_asked_for": lambda log, _: log.c["origin"] != literal_column("'request'"),
 }
 
 
@@ -97,9 +96,13 @@ def values_of(question: Question, *, is_sqlite: bool) -> dict[str, Any]:
         values["min_duration_ms"] = values["min_duration_ms"] * 1000
     if "status_class" in values:
         values["status_class"] = int(values["status_class"][0]) * 100
-    if max(values.get("status", 0), values.get("status_class", 0)) >= FAILED:
-        values["failed"] = True
-    return values
+    follows = {
+        "failed": values.get("status_class", 0) >= FAILED,
+        "not_200": values.get("status", GOOD) != GOOD,
+        "not_ok": values.get("outcome", "ok") != "ok",
+        "not_asked_for": values.get("origin", "request") != "request",
+    }
+    return values | {name: True for name, does in follows.items() if does}
 
 
 def in_network(question: Question, addresses: Sequence[str], *, is_sqlite: bool) -> dict[str, Any]:

@@ -21,11 +21,11 @@ from seeds import seed_create_app
 from seeds.field import discover
 from tests.api import Api, Caller
 from tests.backend import Backend, run_app
-from tests.conftest import settings_for
+from tests.conftest import FULL, settings_for
 from tests.core.audit.conftest import World
 from tests.core.audit.world import Tag
 
-USERS, WRITES = 20, 50
+USERS, WRITES = 20, 50 if FULL else 10
 NAME = "o" * 70
 
 

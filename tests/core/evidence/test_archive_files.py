@@ -6,14 +6,16 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from app.core.evidence.boots import Intervals
 from app.core.evidence.canonical import Line, Stream
 from app.core.evidence.destinations import Folder, StorageFault
 from app.core.evidence.manifest import DATA, MANIFEST, Manifest, read_manifest
-from app.core.evidence.segment_files import Damaged, SegmentReader
-from tests.core.evidence.made_archives import MadeArchive, lines, new_key, read
+from app.core.evidence.segment_files import Damaged, SegmentReader, boots_of
+from tests.core.evidence.made_archives import MadeArchive, line_of, lines, new_key, read, row
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -55,6 +57,39 @@ def test_what_is_compressed_best_is_read_too(made: MadeArchive) -> None:
     rows[1] = Line(2, rows[1].at, rows[1].data[:-1] + b',"zz":"' + b"a" * 9_000_000 + b'"}')
     manifest = made.write(rows, [made.seal(rows)])
     assert whole(made, manifest) == [line.data for line in rows]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"changed": {"a": 1, "id": 98}},
+        {"changed": [',"id":98,', '{"id":98}']},
+        {"actor_id": '","id":98,"'},
+        {"entity": "{", "new": {"id": 98}},
+        {"cause": {"$raw": ',"id":98'}},
+    ],
+)
+def test_id_is_the_rows_own(made: MadeArchive, forged: dict[str, Any]) -> None:
+    rows = [line_of(row("changes", id) | forged) for id in (1, 2)]
+    manifest = made.write(rows, [made.seal(rows)])
+    assert [line.id for line in SegmentReader(made.destination, manifest).lines()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"query": {"a": 1, "boot_id": "c", "seq": 98}},
+        {"actor_id": '","boot_id":"c","seq":98,"', "user_agent": '","seq":98,"'},
+        {"auth_method": {"$raw": "x", "boot_id": "c"}},
+        {"user_agent": {"$raw": "x", "a": 1, "seq": 98}},
+        {"boot_id": 'quoted "é"'},
+        {"seq": -7},
+    ],
+)
+def test_process_run_and_number_are_the_rows_own(forged: dict[str, Any]) -> None:
+    told, found = row("access", 5) | forged, Intervals()
+    boots_of([line_of(told)], found)
+    assert found.told() == {told["boot_id"]: [[told["seq"], told["seq"]]]}
 
 
 def test_same_rows_make_the_same_bytes(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """The archive's run: what goes where, what stays, and what is left when it is killed at any step."""
 
-import multiprocessing
 import random
 import signal
 from collections.abc import AsyncIterator
@@ -20,10 +19,8 @@ from tests.backend import Backend
 from tests.conftest import FULL
 from tests.core.evidence import killed_archiver
 from tests.core.evidence.archive_world import CUTOFF, NOW, OLD, World, change_row, files, open_world
+from tests.forks import FORKS
 
-# Processes that have imported everything already: a new interpreter takes a second.
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["tests.core.evidence.killed_archiver"])
 STEPS = [
     *("seal", "plan", "planned", "write", "write batch", "before rename", "after rename", "before manifest"),
     *("after manifest", "verify", "verify batch", "before verified", "verified", "prune", "before prune"),
@@ -121,7 +118,7 @@ async def _behind_the_triggers(world: World, statement: str) -> None:
 
 def _killed(world: World, step: str, times: int) -> int:
     """How a run ended that was to be killed at a step; 0 where it never came to that."""
-    process = _FORKS.Process(target=killed_archiver.run, args=(world.url, str(world.folder), step, times))
+    process = FORKS.Process(target=killed_archiver.run, args=(world.url, str(world.folder), step, times))
     process.start()
     process.join(60)
     assert process.exitcode is not None

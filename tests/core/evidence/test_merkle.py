@@ -71,6 +71,17 @@ def test_the_root_may_be_asked_for_on_the_way() -> None:
         assert tree.root == tree.root
 
 
+@pytest.mark.parametrize("size", [1023, 1024, 1025, 3000, 4096])
+def test_many_at_a_time_are_as_good_as_one_by_one(size: int) -> None:
+    lines = [str(number).encode() for number in range(size)]
+    leaves, tree = [leaf_of(line) for line in lines], MerkleTree()
+    tree.extend(leaves[:700])
+    tree.add(leaves[700])
+    tree.extend(leaves[701:])
+    assert (tree.count, tree.root) == (size, naive_root(lines))
+    assert root_of(lines) == tree.root
+
+
 def test_a_line_is_no_node_and_order_counts() -> None:
     node = leaf_of(b"a") + leaf_of(b"b")
     assert root_of([node]) != root_of([b"a", b"b"])

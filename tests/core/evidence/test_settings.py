@@ -95,8 +95,7 @@ def test_what_the_settings_become(tmp_path: Path) -> None:
 
 def test_the_program_ends_with_78(tmp_path: Path) -> None:
     program = Program(copy_project(tmp_path / "p"), {"ENVIRONMENT": "test"})
-    for name, value in (("AUDIT_SEAL_KEY_FILE", "keys/none.pem"), ("AUDIT_SEAL_SECONDS", "0")):
-        done = program.but(**{name: value}).run("serve", "--port", "0")
-        assert done.returncode == 78
-        (line,) = done.stderr.splitlines()
-        assert line.startswith(f"refused to start: {name}")
+    done = program.but(AUDIT_SEAL_KEY_FILE="keys/none.pem").run("serve", "--port", "0")
+    assert done.returncode == 78
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("refused to start: AUDIT_SEAL_KEY_FILE")

@@ -9,7 +9,7 @@ import time_machine
 from app.modules.auth import service_sessions
 from tests.api import Api, Caller, assert_problem
 from tests.backend import Backend, RunningApp, run_app
-from tests.conftest import settings_for
+from tests.conftest import FULL, settings_for
 from tests.modules.auth.support import (
     again,
     assert_alive,
@@ -23,7 +23,7 @@ from tests.modules.auth.support import (
 
 GRACE = timedelta(seconds=10)
 MOMENT = timedelta(seconds=0.5)
-ROUNDS, TABS = 30, 20
+ROUNDS, TABS = 30 if FULL else 8, 20
 
 
 async def test_each_refresh_gives_a_new_pair_of_the_same_session(api: Api) -> None:

@@ -20,8 +20,8 @@ from app.core.transaction import UnitOfWork
 from app.modules.auth.repository_throttle import TallyRepository
 from app.modules.auth.service_throttle import ThrottleService
 from tests.api import ADMIN, PASSWORD, Api, assert_problem
-from tests.backend import Backend
-from tests.conftest import NO_SERVICES, SECRET
+from tests.backend import Backend, run_app
+from tests.conftest import NO_SERVICES, SECRET, settings_for
 from tests.modules.auth.strangers import LIMIT, PAUSES, WRONG, Client, Workers, told_to_wait, two_workers
 from tests.modules.auth.support import again
 from tests.program import Program, copy_project
@@ -193,8 +193,10 @@ async def test_guessing_in_parallel_at_two_processes_gains_nothing(
     backend: Backend, program: Program, tmp_path: Path
 ) -> None:
     """Each process may have one try under way while the other one's failure is counted, and no more."""
-    program = program.but(DATABASE_URL=backend.new_database(), LOG_DIR=str(tmp_path / "logs"))
-    program.must("init-db")
+    url = backend.new_database()
+    async with run_app(settings_for(url, "")):
+        pass  # seeded
+    program = program.but(DATABASE_URL=url, LOG_DIR=str(tmp_path / "logs"))
     with program.serving(path="/health/ready") as one, program.serving(path="/health/ready") as other:
         urls, begin = [one.url, other.url], time.monotonic()
         found = await statuses(urls, [WRONG] * PARALLEL)

@@ -20,7 +20,7 @@ from app.core.mail import Mail
 from app.modules.auth.service_resets import ResetService
 from tests.api import PASSWORD, Api
 from tests.backend import Backend, RunningApp, run_app
-from tests.conftest import settings_for
+from tests.conftest import BACKENDS, FULL, settings_for
 from tests.modules.auth.support import stored
 
 PAIRS, WARM_UP = 60, 5
@@ -113,12 +113,18 @@ async def logins(app: RunningApp, rounds: int = PAIRS) -> Taken:
     return await timed({name: failing(email) for name, email in emails.items()}, rounds)
 
 
+# A hash takes ten times as long as what any database has to do with it, and hundreds of them take seconds.
+in_earnest = pytest.mark.parametrize("backend", BACKENDS if FULL else BACKENDS[-1:], indirect=True)
+
+
+@in_earnest
 async def test_wrong_password_takes_as_long_whoever_it_is(real: RunningApp) -> None:
     rows = await stored(real, "SELECT password_hash FROM users")
     assert "m=19456,t=2,p=1" in rows[0][0]
     assert not await differ(lambda: logins(real))
 
 
+@in_earnest
 async def test_hash_that_is_skipped_for_who_is_unknown_is_found(
     real: RunningApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:

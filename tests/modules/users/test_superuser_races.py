@@ -13,7 +13,8 @@ from tests.conftest import FULL
 from tests.modules.auth.support import stored, through
 from tests.modules.roles.test_roles import by_name, make
 
-ROUNDS = 50
+ROUNDS = 48
+ENOUGH = ROUNDS if FULL else 16  # each way against each way, once
 OTHER_ROUNDS = 20 if FULL else 6
 REFUSALS = {401, 403, 404, 409}
 # Superusers, as they stand on disk: not blocked, not deleted.
@@ -53,7 +54,9 @@ async def two_superusers(workers: tuple[Api, Api]) -> tuple[Caller, Caller]:
 
 async def test_two_superusers_removing_each_other_leave_one(workers: tuple[Api, Api]) -> None:
     here, _ = workers
-    names, outcomes = sorted(WAYS), set()
+    names, outcomes = sorted(WAYS), set[bool]()
+    # SQLite has one writer: who asks first is first.
+    owed = set() if here.app.platform.database.is_sqlite else {True, False}
     for number in range(ROUNDS):
         one, two = await two_superusers(workers)
         assert await active(here) == sorted([one.email, two.email])
@@ -63,8 +66,9 @@ async def test_two_superusers_removing_each_other_leave_one(workers: tuple[Api, 
         assert sum(status < 300 for status in statuses) == 1, statuses
         assert {status for status in statuses if status >= 300} <= REFUSALS
         outcomes.add(statuses[0] < 300)
-    if not here.app.platform.database.is_sqlite:  # which has one writer: who asks first is first
-        assert outcomes == {True, False}, "one worker always came first: nothing was at the same time"
+        if number + 1 >= ENOUGH and outcomes >= owed:
+            break
+    assert outcomes >= owed, "one worker always came first: nothing was at the same time"
 
 
 async def test_superuser_leaving_while_being_removed_leaves_one(workers: tuple[Api, Api]) -> None:
