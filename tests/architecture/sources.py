@@ -1,115 +1,12 @@
-"""The program as text: its files, what each of them imports, and copies of it with something planted."""
+"""The program as text, with its tests and migrations."""
 
-import ast
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
+from app.core.config import ROOT
+from app.doctor import sources
+from app.doctor.sources import Import, Source, Sources
 
-ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("app", "alembic", "tests")
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+__all__ = ["ROOT", "Import", "Source", "Sources", "read_sources"]
 
 
-@dataclass(frozen=True)
-class Import:
-    """One imported name: `module` is where it comes from, `name` is None for `import module`."""
-
-    module: str
-    name: str | None
-
-
-class Source:
-    """One Python file; `path` is relative to the project's root, with slashes."""
-
-    def __init__(self, path: str, text: str) -> None:
-        self.path = path
-        self.text = text
-
-    @property
-    def folder(self) -> str:
-        return self.path.rpartition("/")[0]
-
-    @property
-    def file(self) -> str:
-        return self.path.rpartition("/")[2]
-
-    @property
-    def name(self) -> str:
-        """The module's dotted name."""
-        return self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-    @cached_property
-    def tree(self) -> ast.Module:
-        return ast.parse(self.text, self.path)
-
-    @cached_property
-    def nodes(self) -> list[ast.AST]:
-        return list(ast.walk(self.tree))
-
-    @cached_property
-    def imports(self) -> list[Import]:
-        """Every import, also those inside of functions and for type checkers only."""
-        found: list[Import] = []
-        for node in self.nodes:
-            if isinstance(node, ast.Import):
-                found += [Import(alias.name, None) for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                found += [Import(self._origin(node), alias.name) for alias in node.names]
-        return found
-
-    def _origin(self, node: ast.ImportFrom) -> str:
-        """Relative imports made absolute."""
-        if not node.level:
-            return node.module or ""
-        package = self.name.split(".") if self.file == "__init__.py" else self.name.split(".")[:-1]
-        base = package[: len(package) - node.level + 1]
-        return ".".join([*base, node.module] if node.module else base)
-
-    @property
-    def functions(self) -> list[Function]:
-        return [node for node in self.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-
-
-class Sources(Mapping[str, Source]):
-    """Files by path."""
-
-    def __init__(self, files: Mapping[str, Source]) -> None:
-        self._files = dict(files)
-        self._names = {source.name for source in self._files.values()}
-
-    def __getitem__(self, path: str) -> Source:
-        return self._files[path]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._files)
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    def below(self, folder: str) -> Iterator[Source]:
-        """The files in a folder, and below it."""
-        return (source for source in self.values() if source.path.startswith(f"{folder}/"))
-
-    def targets(self, source: Source) -> set[str]:
-        """The names of our own modules that a file imports."""
-        found = set()
-        for one in source.imports:
-            whole = f"{one.module}.{one.name}"
-            found.add(whole if whole in self._names else one.module)
-        return {name for name in found if name == "app" or name.startswith("app.")}
-
-    def planted(self, plants: Mapping[str, str]) -> "Sources":
-        """A copy: a text that begins with `+` is added at the file's end, another one is the whole file."""
-        files = dict(self._files)
-        for path, text in plants.items():
-            added = text.startswith("+")
-            files[path] = Source(path, files[path].text + text[1:] if added else text)
-        return Sources(files)
-
-
-def read_sources(root: Path = ROOT) -> Sources:
+def read_sources() -> Sources:
     """The files of the program and of its tests."""
-    paths = [path for folder in FOLDERS for path in (root / folder).rglob("*.py")]
-    files = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in sorted(paths)}
-    return Sources({path: Source(path, text) for path, text in files.items()})
+    return sources.read_sources("app", "alembic", "tests")
