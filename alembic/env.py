@@ -18,6 +18,7 @@ from app.core.audit.revisions import RevisionLog
 from app.core.config import RefusedStart, load_settings
 from app.core.context import acting_as
 from app.core.database import private_file
+from app.core.decimals import ExactDecimal
 from app.core.entity import metadata
 from app.core.portable import make_portable
 from app.registry import discover
@@ -41,11 +42,13 @@ def _url() -> URL:
 
 
 def _render(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
-    """SQLModel's own types as plain SQLAlchemy, so that revisions depend on nothing else."""
+    """SQLModel's types and our own as plain SQLAlchemy, so that revisions depend on nothing else."""
     if kind == "type" and isinstance(item, AutoString):
         return f"sa.String(length={item.length})" if item.length else "sa.String()"
     if kind == "type" and isinstance(item, UTCDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "type" and isinstance(item, ExactDecimal):
+        return f"sa.Numeric(precision={item.precision}, scale={item.scale})"
     return False
 
 

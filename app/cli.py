@@ -1,4 +1,4 @@
-"""`python -m app …`: serve, migrate, seed, look after accounts.
+"""`python -m app …`: serve, migrate, seed, look after accounts, look the program over.
 
 Every command exits 0 on success, 2 on wrong use, 78 for a refused start, and otherwise 1 with one clear line.
 """
@@ -69,6 +69,7 @@ def serve(
     """Serves the API."""
     import uvicorn
 
+    from app.core.sockets import SERVER_FRAME_BYTES
     from app.startup import violations
 
     settings = get_settings()
@@ -89,6 +90,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=15,
             timeout_keep_alive=20,
+            ws_max_size=SERVER_FRAME_BYTES,
         )
 
 
@@ -182,3 +184,34 @@ def openapi() -> None:
     from app.commands import openapi_document
 
     typer.echo(json.dumps(openapi_document(), indent=1, ensure_ascii=False))
+
+
+@cli.command()
+def modules(as_json: AsJson = False) -> None:
+    """Lists the modules, lowest first: tables, routes, privileges, and what they depend on."""
+    from app.commands import module_rows
+
+    rows = module_rows()
+    if as_json:
+        typer.echo(json.dumps([row.as_dict() for row in rows], indent=1))
+        return
+    for row in rows:
+        typer.echo(row.name)
+        for what, values in row.lists().items():
+            typer.echo(f"  {what:12}{', '.join(values) or '-'}")
+
+
+@cli.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Says in words what is wrong with modules, imports, blueprints, snapshots and database; 1 if anything is."""
+    from app.doctor.examination import examine, is_well
+
+    diagnoses = _run(examine())
+    if as_json:
+        typer.echo(json.dumps({diagnosis.check: diagnosis.faults for diagnosis in diagnoses}, indent=1))
+    for diagnosis in () if as_json else diagnoses:
+        typer.echo(f"{diagnosis.check:12}{'wrong' if diagnosis.faults else 'well'}")
+        for fault in diagnosis.faults:
+            typer.echo(f"  - {fault}")
+    if not is_well(diagnoses):
+        raise typer.Exit(1)

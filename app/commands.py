@@ -8,6 +8,7 @@ from fastapi.routing import iter_route_contexts
 
 from app.auth.dependencies import AnyGuard, Guard, OwnerOr, PermissionChecker, Public
 from app.auth.passwords import PasswordHasher
+from app.auth.sockets import SocketGuard
 from app.composition import open_database, opened
 from app.core.config import Environment, Settings, load_settings
 from app.core.context import as_operator
@@ -91,13 +92,15 @@ def _rows() -> Iterator[RouteRow]:
             prefix = API_PREFIX if router is module.router else ""
             for context in iter_route_contexts(router.routes):
                 (guard,) = guards_at(context)
-                for method in sorted(context.methods or ()):
+                for method in sorted(context.methods or {"WS"}):
                     yield RouteRow(module.name, method, f"{prefix}{context.path_format}", *_access(guard))
 
 
 def _access(guard: AnyGuard) -> tuple[str, str]:
     if isinstance(guard, Public):
         return "public", guard.reason
+    if isinstance(guard, SocketGuard):
+        return guard.privilege, "credential in the first frame"
     return _asked(guard), "no API key" if guard.in_person else ""
 
 
@@ -108,6 +111,45 @@ def _asked(guard: Guard) -> str:
     if isinstance(guard, OwnerOr):
         return f"owner or {' | '.join(guard.privileges)}"
     return "authenticated"
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleRow:
+    """What one module declares. `routes`: method and path."""
+
+    name: str
+    depends_on: tuple[str, ...]
+    tables: tuple[str, ...]
+    privileges: tuple[str, ...]
+    routes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """For people: each list with its title."""
+        return {
+            "depends on": self.depends_on,
+            "tables": self.tables,
+            "privileges": self.privileges,
+            "routes": self.routes,
+        }
+
+
+def module_rows() -> list[ModuleRow]:
+    """Every module, lowest first."""
+    rows = route_matrix()
+    return [
+        ModuleRow(
+            name=module.name,
+            depends_on=module.depends_on,
+            tables=tuple(str(entity.__tablename__) for entity in module.entities),
+            privileges=tuple(privilege.code for privilege in module.privileges),
+            routes=tuple(f"{row.method} {row.path}" for row in rows if row.module == module.name),
+        )
+        for module in discover().modules
+    ]
 
 
 def openapi_document() -> dict[str, Any]:

@@ -12,6 +12,7 @@ from app.auth.ports import Grants, Kernel, Sessions
 from app.auth.tokens import AccessTokens
 from app.auth.turnstile import Turnstile
 from app.core.audit.change_log import AuditRules, ChangeLog
+from app.core.bus import open_bus
 from app.core.cache import open_cache
 from app.core.config import Environment, RefusedStart, Settings
 from app.core.database import Database, ListRules
@@ -56,9 +57,9 @@ def open_database(settings: Settings, keyring: Keyring, url: URL | None = None) 
 
 
 def open_platform(settings: Settings, catalog: Catalog, url: URL | None = None) -> Platform:
-    """Database, cache and modules. Opens no connection."""
+    """Database, cache, bus and modules. Opens no connection."""
     database = open_database(settings, settings.keyring, url)
-    return Platform(settings, database, open_cache(settings.cache_url), catalog)
+    return Platform(settings, database, open_cache(settings.cache_url), open_bus(settings.cache_url), catalog)
 
 
 def audit_settings(settings: Settings) -> dict[str, Any]:
@@ -161,5 +162,6 @@ async def close(platform: Platform, kernel: Kernel) -> None:
     kernel.hasher.close()
     if kernel.limiter is not None:
         await kernel.limiter.close()
+    await platform.bus.close()
     await platform.cache.close()
     await platform.database.dispose()

@@ -135,6 +135,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         tell = _log.warning if settings.is_production else _log.info
         tell("audit.unsigned", reason="AUDIT_SEAL_KEY_FILE is empty: seals of the logs are not signed")
     platform = open_platform(settings, app.state.catalog, await choose_database(settings))
+    if not platform.bus.is_shared:
+        _log.info(
+            "bus.local", reason="CACHE_URL is empty: live events reach the sockets of this process only"
+        )
     kernel = assemble_kernel(platform)
     app.state.platform, app.state.kernel = platform, kernel
     writer: AccessWriter = app.state.access_writer

@@ -32,8 +32,27 @@ class FaultyModules(Exception):
 @cache
 def discover() -> Catalog:
     """Every `app/modules/*/module.py`, lowest first. Raises FaultyModules."""
-    folders = [info.name for info in pkgutil.iter_modules(app.modules.__path__, "app.modules.") if info.ispkg]
-    return catalog_of([import_module(f"{name}.module").MODULE for name in folders])
+    return catalog_of([_module_in(folder) for folder in _folders()])
+
+
+def loadable() -> tuple[list[Module], list[str]]:
+    """The modules that can be imported, and a line for each that can't: for whoever looks what is wrong."""
+    found, faults = [], []
+    for folder in _folders():
+        try:
+            found.append(_module_in(folder))
+        except Exception as error:  # noqa: BLE001  whatever the code of a module raises
+            faults.append(f"{folder}: does not load: {type(error).__name__}: {error}")
+    return found, faults
+
+
+def _folders() -> list[str]:
+    return [info.name for info in pkgutil.iter_modules(app.modules.__path__) if info.ispkg]
+
+
+def _module_in(folder: str) -> Module:
+    module: Module = import_module(f"app.modules.{folder}.module").MODULE
+    return module
 
 
 def catalog_of(modules: Sequence[Module]) -> Catalog:
@@ -84,7 +103,7 @@ def route_faults(module: Module) -> Iterator[str]:
                 asked.add(code)
                 if code not in declared:
                     yield f"{name} asks for {code}, which the module does not declare"
-    for code in sorted(declared - asked):
+    for code in sorted(declared - asked - {p.code for p in module.privileges if p.reserved}):
         yield f"{module.name}: no route asks for {code}"
 
 

@@ -3,59 +3,25 @@
 A change of either shows in the review. `UPDATE_SNAPSHOTS=1 pytest tests/test_snapshots.py` writes them anew.
 """
 
-import json
 import os
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from app.commands import route_matrix
-from app.main import create_app
 from app.registry import discover
-from tests.conftest import settings_for
+from blueprint_tool.snapshots import Json, document_of_program, document_text, part_of, routes_text
 
 FOLDER = Path(__file__).parent / "modules"
 UPDATE = os.environ.get("UPDATE_SNAPSHOTS") == "1"
 COMMAND = "UPDATE_SNAPSHOTS=1 python -m pytest tests/test_snapshots.py"
 MODULES = sorted(module.name for module in discover().modules)
-Json = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def document() -> Json:
-    """The whole OpenAPI document. Opens no database."""
-    made: Json = create_app(settings_for("sqlite+aiosqlite:///./never-opened.db", "")).openapi()
-    return made
-
-
-def routes_of(module: str) -> str:
-    rows = [row for row in route_matrix() if row.module == module]
-    width = max(len(row.path) for row in rows)
-    lines = [f"{row.method:7}{row.path:{width}}  {row.access}  {row.note}".rstrip() for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def part_of(document: Json, module: str) -> Json:
-    """The module's paths, and the schemas that they refer to, directly or through others."""
-    rows = [row for row in route_matrix() if row.module == module]
-    paths: Json = {}
-    for row in rows:
-        paths.setdefault(row.path, {})[row.method.lower()] = document["paths"][row.path][row.method.lower()]
-    schemas, wanted = {}, references(paths)
-    while wanted:
-        name = wanted.pop()
-        schemas[name] = document["components"]["schemas"][name]
-        wanted |= references(schemas[name]) - schemas.keys()
-    return {"paths": paths, "schemas": schemas}
-
-
-def references(part: Any) -> set[str]:
-    if isinstance(part, dict):
-        own = {str(part["$ref"]).rpartition("/")[2]} if "$ref" in part else set()
-        return own.union(*(references(value) for value in part.values()))
-    return set().union(*(references(value) for value in part)) if isinstance(part, list) else set()
+    """The whole OpenAPI document."""
+    return document_of_program()
 
 
 def compare(path: Path, now: str) -> None:
@@ -69,13 +35,12 @@ def compare(path: Path, now: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_routes_are_as_they_were(module: str) -> None:
-    compare(FOLDER / module / "routes.txt", routes_of(module))
+    compare(FOLDER / module / "routes.txt", routes_text(module))
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_document_is_as_it_was(module: str, document: Json) -> None:
-    text = json.dumps(part_of(document, module), indent=1, ensure_ascii=False, sort_keys=True)
-    compare(FOLDER / module / "openapi.json", text + "\n")
+    compare(FOLDER / module / "openapi.json", document_text(document, module))
 
 
 def test_snapshots_belong_to_modules_that_are_there() -> None:
@@ -110,7 +75,7 @@ def test_bounds_are_written_in_the_words_of_json_schema(document: Json) -> None:
 def test_changed_promise_is_told(tmp_path: Path) -> None:
     (tmp_path / "routes.txt").write_text("GET    /elsewhere  public\n")
     with pytest.raises(AssertionError, match="has changed"):
-        compare(tmp_path / "routes.txt", routes_of(MODULES[0]))
+        compare(tmp_path / "routes.txt", routes_text(MODULES[0]))
 
 
 @pytest.mark.skipif(UPDATE, reason="the planted file would be written")

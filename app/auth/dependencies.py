@@ -2,7 +2,7 @@
 
 `public(reason)` lets everybody in, `authenticated` any caller, `PermissionChecker(P)` who holds P, and
 `OwnerOr(P)` any caller, whose service then asks for P unless the thing is the caller's own. `in_person=True`
-refuses API keys: they manage neither credentials nor rights.
+refuses API keys: they manage neither credentials nor rights. WebSockets have a guard of their own (`SocketGuard`).
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,10 @@ from fastapi.params import Depends as DependsMarker
 from fastapi.security.base import SecurityBase
 
 from app.auth.api_keys import looks_like_key
+from app.auth.callers import caller_of, introduce
 from app.auth.ports import Kernel
 from app.auth.principal import Credential, Principal
+from app.auth.sockets import SocketGuard
 from app.core.clients import network_of
 from app.core.errors import BadRequest, PasswordChangeRequired, Unauthenticated
 from app.core.routing import refuse_malformed
@@ -54,16 +56,8 @@ async def identify(request: Request) -> Principal:
     credential = credential_of(request)
     if credential is None:
         raise Unauthenticated("This call needs a credential: Authorization: Bearer, or X-API-Key.")
-    authenticator = kernel_of(request).authenticator
-    if credential.is_key:
-        principal = await authenticator.authenticate_key(credential.text)
-    else:
-        principal = await authenticator.authenticate(credential.text)
-    context = request.scope["request_context"]
-    context.actor_type = "api_key" if credential.is_key else "user"
-    context.actor_id = principal.user_id
-    context.auth_method = principal.method
-    context.session_id, context.api_key_id = principal.session_id, principal.api_key_id
+    principal = await caller_of(kernel_of(request), credential)
+    introduce(principal, request.scope["request_context"])
     return principal
 
 
@@ -167,12 +161,12 @@ authenticated = Guard()
 Caller = Annotated[Principal, Depends(authenticated)]
 Person = Annotated[Principal, Depends(Guard(in_person=True))]
 Changing = Annotated[Principal, Depends(Guard(in_person=True, during_change=True))]
-AnyGuard = Guard | Public
+AnyGuard = Guard | Public | SocketGuard
 
 
 def guards_of(dependant: object) -> Iterator[AnyGuard]:
     """Every guard in a route's tree of dependencies."""
     for inner in getattr(dependant, "dependencies", ()):
-        if isinstance(inner.call, (Guard, Public)):
+        if isinstance(inner.call, AnyGuard):
             yield inner.call
         yield from guards_of(inner)

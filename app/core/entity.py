@@ -49,8 +49,8 @@ class Record(SQLModel):
     created_at: datetime = Field(default=None)
 
 
-class Entity(Record):
-    """A record that people change: stamps (who are public ids, without foreign key), soft delete, version.
+class Stamped(Record):
+    """A record that people change: stamps (who are public ids, without foreign key), and version.
 
     `version` rises by one with each UPDATE that the session flushes; an UPDATE of a row that changed since
     it was loaded finds no row and raises `StaleDataError` (answered as 409).
@@ -59,8 +59,6 @@ class Entity(Record):
     created_by: UUID | None = None
     updated_at: datetime = Field(default=None)
     updated_by: UUID | None = None
-    deleted_at: datetime | None = None
-    deleted_by: UUID | None = None
     version: int = Field(default=1, sa_type=Integer)
 
     @declared_attr.directive
@@ -68,12 +66,19 @@ class Entity(Record):
         return {"version_id_col": vars(cls)["__table__"].c.version}
 
 
+class Entity(Stamped):
+    """The same with soft delete: a row that is deleted disappears, and can be brought back."""
+
+    deleted_at: datetime | None = None
+    deleted_by: UUID | None = None
+
+
 # A `default_factory` inspects its signature for each field of each object (8 us), and gives two instants.
 @event.listens_for(Record, "init", propagate=True)
 def _stamp_record(target: Record, _args: object, values: dict[str, Any]) -> None:
     values.setdefault("id", uuid7())
     instant = values.setdefault("created_at", now())
-    if isinstance(target, Entity):
+    if isinstance(target, Stamped):
         values.setdefault("updated_at", instant)
         values.setdefault("created_by", current().actor_id)
         values.setdefault("updated_by", current().actor_id)

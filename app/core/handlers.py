@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.core.context import current
 from app.core.errors import (
@@ -22,6 +23,7 @@ from app.core.errors import (
 from app.core.faults import translate
 from app.core.logging import logger
 from app.core.routing import MAX_REPORTED, allowed_methods
+from app.core.sockets import dismiss, is_accepted
 
 MEDIA_TYPE = "application/problem+json"
 _UNREADABLE = {"json_invalid"}
@@ -55,10 +57,15 @@ def problem_response(error: AppError, instance: str) -> Response:
 def install(app: FastAPI) -> None:
     """Replaces the handlers of FastAPI and Starlette. Other exceptions reach the faults middleware."""
 
-    async def on_app_error(request: Request, error: Exception) -> Response:
+    async def on_app_error(request: Request | WebSocket, error: Exception) -> Any:
         assert isinstance(error, AppError)  # noqa: S101  registered for it
         _tell_operators(error)
+        if is_accepted(request):
+            return await dismiss(request, error)
         return problem_response(error, request.url.path)
+
+    async def on_gone(_socket: WebSocket, _error: Exception) -> None:
+        """The client closed the socket: nothing is left to be said."""
 
     async def on_validation(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
@@ -71,6 +78,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AppError, on_app_error)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(WebSocketDisconnect, on_gone)
 
 
 def unexpected(error: Exception) -> AppError:

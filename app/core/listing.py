@@ -6,6 +6,7 @@ counted up to a bound, so that a page costs the same over ten thousand rows and 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Generic, TypeVar, cast
 from uuid import UUID
 
@@ -31,6 +32,7 @@ from sqlalchemy import cast as cast_sql
 from starlette.requests import Request
 from starlette.responses import Response
 
+from app.core.decimals import fixed_point
 from app.core.pagination import MAX_DEPTH, Page, PageQuery, pages_of
 from app.core.query import PublicId, Query, Row, has_few_rows
 from app.core.shape import Plan
@@ -168,6 +170,11 @@ def _total(table: Table, visible: ColumnElement[bool], limit: int | None) -> Col
     return case((has_few_rows(table, 2 * limit), whole), else_=some)
 
 
+def _written(value: object) -> str:
+    """What orjson leaves to us, as answers of one row write it."""
+    return fixed_point(value) if isinstance(value, Decimal) else str(value)
+
+
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[S]):
     """One page as it came from the database: values, not yet objects."""
@@ -205,7 +212,7 @@ class Listing(Generic[S]):
 
     def to_json(self) -> bytes:
         """The answer's body. The columns are those of the shape; that their types fit is checked at start-up."""
-        return orjson.dumps({"items": self.values, **self.envelope}, default=str, option=_JSON)
+        return orjson.dumps({"items": self.values, **self.envelope}, default=_written, option=_JSON)
 
     def response(self, request: Request) -> Response:
         """The answer with its `Link` header (RFC 8288)."""

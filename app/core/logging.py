@@ -28,6 +28,8 @@ _MODE = 0o640
 _SECRET_WORDS = ("password", "token", "secret", "authorization", "api_key", "cookie")
 _NOISY = ("uvicorn.access", "asyncio", "aiosqlite", "watchfiles", "alembic.runtime.plugins")
 
+_HANDSHAKE = '%s - "WebSocket %s"'
+
 Event = MutableMapping[str, Any]
 
 
@@ -166,6 +168,8 @@ class _Foreign(logging.Handler):
     """Lines of libraries (uvicorn, SQLAlchemy, asyncio) go the way of our own."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.name == "uvicorn.error" and str(record.msg).startswith(_HANDSHAKE):
+            return  # the path with its query, which may hold secrets; the access log has the row
         fields: dict[str, Any] = {"logger": record.name}
         if record.exc_info:
             fields["exc_info"] = record.exc_info

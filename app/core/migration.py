@@ -10,12 +10,15 @@ from typing import Any
 
 from alembic import op
 from alembic.operations import BatchOperations
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, bindparam, column, inspect, select, table, text, update
+
+from app.core.search import search_text_of
 
 _MADE = text(
     "SELECT name, sql FROM sqlite_master WHERE tbl_name = :name AND type = :type AND sql IS NOT NULL"
 )
 _COUNTER = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+_ROWS_AT_ONCE = 1000
 
 
 @contextmanager
@@ -65,3 +68,26 @@ def _set_counter(connection: Connection, table_name: str, value: int) -> None:
     changed = connection.execute(text("UPDATE sqlite_sequence SET seq = :value WHERE name = :name"), values)
     if changed.rowcount == 0:
         connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :value)"), values)
+
+
+def fill_search(table_name: str, *columns: str) -> None:
+    """Works out `search_text` of every row from these columns, the weightiest first: for rows that are there already.
+
+    As long as the table is long: it is read once, by key, and each row whose text differs is written.
+    """
+    context = op.get_context()
+    if context.as_sql:
+        context.impl.static_output(
+            f"-- search_text of {table_name} is filled by a program, which SQL can't do"
+        )
+        return
+    rows = table(table_name, column("pk"), column("search_text"), *(column(name) for name in columns))
+    texts = [rows.c[name] for name in columns]
+    following = select(rows.c.pk, rows.c.search_text, *texts).order_by(rows.c.pk).limit(_ROWS_AT_ONCE)
+    change = update(rows).where(rows.c.pk == bindparam("key")).values(search_text=bindparam("derived"))
+    connection, last = op.get_bind(), 0
+    while found := connection.execute(following.where(rows.c.pk > last)).all():
+        last = found[-1][0]
+        due = [{"key": pk, "derived": made} for pk, old, *of in found if (made := search_text_of(of)) != old]
+        if due:
+            connection.execute(change, due)

@@ -11,10 +11,14 @@ from app.core.routing import ModuleRouter
 
 @dataclass(frozen=True, slots=True)
 class Privilege:
-    """One thing that may be allowed; `code` is `module:action`."""
+    """One thing that may be allowed; `code` is `module:action`.
+
+    `reserved`: declared ahead of what asks for it; no guard of a route needs to.
+    """
 
     code: str
     description: str
+    reserved: bool = False
 
     @property
     def module(self) -> str:

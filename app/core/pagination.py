@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from app.core.decimals import fixed_point
 from app.core.errors import BadRequest
 from app.core.keys import Signer
 
@@ -35,6 +36,13 @@ def _plain_bool(value: object) -> object:
 # Behind the bounds of a number, so that these stand in the document: `Annotated[int, Field(ge=1), PLAIN_DIGITS]`.
 PLAIN_DIGITS = BeforeValidator(_plain_digits)
 Flag = Annotated[bool, BeforeValidator(_plain_bool)]
+
+
+def _word(value: object) -> str:
+    """A parameter as clients write it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return fixed_point(value) if isinstance(value, Decimal) else str(value)
 
 
 class PageQuery(BaseModel):
@@ -97,7 +105,7 @@ class PageQuery(BaseModel):
     def link_base(self, path: str) -> str:
         """The same question without its place: `page=…` or `cursor=…` goes to its end."""
         words = {
-            name: str(value).lower() if isinstance(value, bool) else value
+            name: _word(value)
             for name in sorted(self.model_fields_set - {"page", "cursor"})
             if (value := getattr(self, name)) is not None
         }

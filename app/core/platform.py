@@ -1,14 +1,20 @@
 """What a running program consists of, below its modules; and how a request gets at it."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from fastapi import Request
+from starlette.requests import HTTPConnection
 
+from app.core.bus import Bus
 from app.core.cache import Cache
 from app.core.config import Settings
 from app.core.database import Database
 from app.core.module import Catalog
 from app.core.transaction import UnitOfWork
+
+P = TypeVar("P")
 
 
 @dataclass(slots=True)
@@ -18,13 +24,22 @@ class Platform:
     settings: Settings
     database: Database
     cache: Cache
+    bus: Bus
     catalog: Catalog
     ready: bool = False
+    _parts: dict[type[Any], Any] = field(default_factory=dict)
+
+    def only(self, kind: type[P], make: Callable[[], P]) -> P:
+        """The one `kind` of this process, made when it is first asked for."""
+        if kind not in self._parts:
+            self._parts[kind] = make()
+        found: P = self._parts[kind]
+        return found
 
 
-def platform_of(request: Request) -> Platform:
+def platform_of(connection: HTTPConnection) -> Platform:
     """The platform of the app that got this request."""
-    found: Platform = request.app.state.platform
+    found: Platform = connection.app.state.platform
     return found
 
 

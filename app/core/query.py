@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import (
     Boolean,
     ColumnElement,
+    Float,
     Select,
     String,
     Table,
@@ -105,8 +106,8 @@ def _bind(kind: Any, dialect: Dialect) -> Processor | None:
 
 
 def _result(kind: Any, dialect: Dialect) -> Processor | None:
-    if isinstance(kind, UTCDateTime) and dialect.name == "postgresql":
-        return None  # asyncpg's instants are aware and in UTC already
+    if isinstance(kind, (UTCDateTime, Float)) and dialect.name == "postgresql":
+        return None  # asyncpg's instants are aware and in UTC already, its floats are floats
     process: Processor | None = kind.dialect_impl(dialect).result_processor(dialect, None)
     return process
 
@@ -125,8 +126,8 @@ def type_of(column: Mapped[Any]) -> TypeEngine[Any]:
     return kind
 
 
-def id_list(ids: Sequence[UUID | str], *, is_sqlite: bool) -> object:
-    """The argument for `among`, of ids or of texts: SQLite keeps UUIDs as hexadecimal text."""
+def id_list(ids: Sequence[UUID | str | int], *, is_sqlite: bool) -> object:
+    """The argument for `among`, of ids, of keys or of texts: SQLite keeps UUIDs as hexadecimal text."""
     return json.dumps([getattr(id, "hex", id) for id in ids]) if is_sqlite else list(ids)
 
 

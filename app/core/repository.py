@@ -16,8 +16,8 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from app.core.clock import now
 from app.core.context import current
-from app.core.entity import Entity, Record, table_of
-from app.core.errors import NotFound
+from app.core.entity import Entity, Record, Stamped, table_of
+from app.core.errors import Invalid, NotFound
 from app.core.faults import translated
 from app.core.listing import Lead, Listing, ListStatement, SortKey, Where, after_cursor, build_list
 from app.core.pagination import PageQuery, decode_cursor, encode_cursor
@@ -133,6 +133,30 @@ class BaseRepository(Generic[M]):
         """The first entity that fits, or None."""
         return (await self.uow.session.exec(self.statement(deleted=deleted).where(*where).limit(1))).first()
 
+    async def key_of(self, id: UUID, field: str, *wheres: Where) -> int:
+        """The key of a visible row that fits; until the transaction ends nobody deletes it.
+
+        Raises Invalid, which names `field`.
+        """
+        keys = await self._keys([id], wheres)
+        if id not in keys:
+            raise Invalid.field(field, self.not_found().detail, "unknown")
+        return keys[id]
+
+    async def keys_of(self, ids: Sequence[UUID], field: str, *wheres: Where) -> list[int]:
+        """The same for several. Raises Invalid at the entries of `field` that are unknown."""
+        keys = await self._keys(ids, wheres)
+        if unknown := [index for index, id in enumerate(ids) if id not in keys]:
+            raise Invalid.entries(field, unknown, self.not_found().detail, "unknown")
+        return list(keys.values())
+
+    async def _keys(self, ids: Sequence[UUID], wheres: Sequence[Where]) -> dict[UUID, int]:
+        fits = (self.live(), col(self.model.id).in_(ids), *(where.build() for where in wheres))
+        rows = select(self.model.id, self.model.pk).where(*fits).order_by(col(self.model.pk))
+        values = {name: value for where in wheres for name, value in where.values.items()}
+        found = await self.uow.session.exec(rows.with_for_update(read=True), params=values)
+        return {id: pk for id, pk in found if pk is not None}
+
     async def all(self, *where: ColumnElement[bool]) -> Sequence[M]:
         """All visible entities that fit, in the order of their keys."""
         statement = self.statement().where(*where).order_by(col(self.model.pk))
@@ -144,13 +168,16 @@ class BaseRepository(Generic[M]):
         await self.flush()
         return row
 
-    async def update(self, row: M, changes: Mapping[str, object]) -> M:
-        """Writes what differs; where nothing does, version and stamps stay. Raises Conflict."""
+    async def update(self, row: M, changes: Mapping[str, object], *, touched: bool = False) -> M:
+        """Writes what differs; where nothing does, version and stamps stay. Raises Conflict.
+
+        `touched`: what belongs to the row has changed, such as its links; that is a change of it too.
+        """
         different = {name: value for name, value in changes.items() if getattr(row, name) != value}
-        if different:
+        if different or touched:
             for name, value in different.items():
                 setattr(row, name, value)
-            if isinstance(row, Entity):
+            if isinstance(row, Stamped):
                 row.updated_at, row.updated_by = now(), current().actor_id
             await self.flush()
         return row

@@ -130,6 +130,7 @@ class ModuleRouter(APIRouter):
     """The router of one module. It may be included once only, since it has one prefix to look at."""
 
     gate = ""
+    module: str | None = None
 
     def __init__(self, prefix: str, *, tags: Sequence[str]) -> None:
         """`prefix`: the module's path below the API's, such as `/users`."""
@@ -137,7 +138,7 @@ class ModuleRouter(APIRouter):
 
     def open(self, prefix: str, module: str) -> None:
         """Tells the router, and its routes, where it is included and whose it is."""
-        self.gate = prefix + self.prefix
+        self.gate, self.module = prefix + self.prefix, module
         for route in self.routes:
             if isinstance(route, ModuleRoute):
                 route.template, route.module = prefix + route.path_format, module
@@ -145,6 +146,9 @@ class ModuleRouter(APIRouter):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Nothing where the path doesn't begin with the gate; else as FastAPI does."""
         if get_route_path(scope).startswith(self.gate):
+            if scope["type"] == "websocket":
+                # FastAPI makes routes of WebSockets anew: on them it would be lost.
+                scope["module"] = self.module
             return super().matches(scope)
         return Match.NONE, {}
 

@@ -6,6 +6,7 @@ done here (NFKC and Unicode case folding) and not by the database: SQLite folds 
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import ClassVar
 
 from sqlalchemy import ColumnElement, Text, and_, bindparam, case, event, true
@@ -34,10 +35,15 @@ class Searchable(SQLModel):
 @event.listens_for(Searchable, "before_insert", propagate=True)
 @event.listens_for(Searchable, "before_update", propagate=True)
 def _derive(_mapper: object, _connection: object, target: Searchable) -> None:
-    first, *others = (getattr(target, name) or "" for name in target.searchable)
-    derived = marked(first) + END_OF_FIRST + marked(" ".join(others))
+    derived = search_text_of([getattr(target, name) for name in target.searchable])
     if target.search_text != derived:
         target.search_text = derived
+
+
+def search_text_of(texts: Sequence[str | None]) -> str:
+    """What is kept of a row's texts, the weightiest first."""
+    first, *others = (text or "" for text in texts)
+    return marked(first) + END_OF_FIRST + marked(" ".join(others))
 
 
 def folded(text: str) -> str:

@@ -9,7 +9,7 @@ Inside, integer keys are called `pk` and `x_pk`; outside, ids are called `id` an
 
 import types
 from collections.abc import Iterator, Sequence
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from sqlalchemy import ColumnElement, FromClause, Label, Table, TypeDecorator
@@ -64,10 +64,11 @@ class Plan:
 
     def misfits(self, shape: type[BaseModel]) -> Iterator[str]:
         """Fields whose type is not that of their column, so that the raw value would not be a valid answer."""
-        for (name, part), column in zip(self._paths, self.columns, strict=True):
-            model = shape if part is None else nested_model(shape.model_fields[name].annotation)
-            annotation = model.model_fields[part or name].annotation if model is not None else None
-            kinds = set(get_args(annotation)) if get_origin(annotation) in _UNIONS else {annotation}
+        for (name, inner), column in zip(self._paths, self.columns, strict=True):
+            model = shape if inner is None else nested_model(shape.model_fields[name].annotation)
+            annotation = model.model_fields[inner or name].annotation if model is not None else None
+            parts = get_args(annotation) if get_origin(annotation) in _UNIONS else (annotation,)
+            kinds = {kind for part in parts for kind in _kinds(part)}
             if _python_type(column) not in kinds - {type(None)}:
                 yield f"{name} is {annotation}, its column holds {_python_type(column).__name__}"
             elif getattr(column.element, "nullable", False) and type(None) not in kinds:
@@ -105,6 +106,15 @@ def nested_model(annotation: Any) -> type[BaseModel] | None:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     return None
+
+
+def _kinds(annotation: Any) -> set[Any]:
+    """The types of the values: `Annotated[X, …]` is X, a `Literal` is what its choices are."""
+    if get_origin(annotation) is Annotated:
+        return {get_args(annotation)[0]}
+    if get_origin(annotation) is Literal:
+        return {type(choice) for choice in get_args(annotation)}
+    return {annotation}
 
 
 def _python_type(column: ColumnElement[Any]) -> type[Any]:

@@ -2,11 +2,13 @@
 
 import unicodedata
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 EMAIL_LENGTH = 254  # RFC 5321 4.5.3.1.3
+URL_LENGTH = 2000
 _NON_JOINER, _JOINER = "\u200c", "\u200d"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
 # Letters and marks that are shown as nothing (Unicode's Default_Ignorable_Code_Point, beyond the above).
@@ -54,6 +56,21 @@ def _email(value: object) -> object:
     return canonical_email(value) if isinstance(value, str) and len(value) <= 2 * EMAIL_LENGTH else value
 
 
+def _link(value: str) -> str:
+    """An absolute address of the web, as it was sent: `javascript:` and its kin never become a link."""
+    wrong = "must be an address that begins with http:// or https://"
+    if any(char.isspace() or unicodedata.category(char) in _INVISIBLE for char in value):
+        raise ValueError(wrong)
+    try:
+        url = urlsplit(value)
+        is_link = url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:  # brackets that don't close, a port that is no number
+        raise ValueError(wrong) from None
+    if not is_link:
+        raise ValueError(wrong)
+    return value
+
+
 Text = Annotated[str, AfterValidator(_without_nul)]
 # Limits of length stand behind the normal form, which can be longer than what was sent.
 PersonName = Annotated[str, AfterValidator(_of_a_person)]
@@ -63,10 +80,18 @@ Email = Annotated[
     Field(max_length=EMAIL_LENGTH, examples=["ada@example.com"], json_schema_extra={"format": "email"}),
     BeforeValidator(_email),
 ]
+Url = Annotated[
+    str,
+    Field(max_length=URL_LENGTH, examples=["https://example.com/"], json_schema_extra={"format": "uri"}),
+    AfterValidator(_link),
+]
 Title = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_without_nul),
+]
+Paragraphs = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_without_nul)
 ]
 # Why something is done, kept with it: as long as the change log's own `reason` may be.
 Reason = Annotated[

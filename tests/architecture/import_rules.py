@@ -4,6 +4,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 
+from app.doctor.walls import listed_is_used, module_of, modules, neighbours_by_the_door
 from tests.architecture.sources import Source, Sources
 
 # From below to above; imports go strictly down. What shares a floor doesn't know each other.
@@ -12,7 +13,7 @@ FLOORS = (
     ("app.auth", "app.pages", "app.migrations"),
     ("app.modules",),
     ("app.registry",),
-    ("app.composition", "app.openapi"),
+    ("app.composition", "app.openapi", "app.doctor"),
     ("app.startup",),
     ("app.main",),
     ("app.commands",),
@@ -25,12 +26,6 @@ HEIGHTS = {room: height for height, rooms in enumerate(FLOORS) for room in rooms
 def room(name: str) -> str:
     """`app.core` for `app.core.middleware.head`, `app.main` for itself, `app` for the package."""
     return ".".join(name.split(".")[:2])
-
-
-def module_of(name: str) -> str | None:
-    """`users` for `app.modules.users.service`; None outside of the modules."""
-    parts = name.split(".")
-    return parts[2] if parts[:2] == ["app", "modules"] and len(parts) > 2 else None
 
 
 def package_of(source_name: str) -> str:
@@ -86,45 +81,6 @@ def _circle(graph: Mapping[str, set[str]]) -> list[str]:
     except CycleError as error:
         return list(error.args[1])
     return []
-
-
-def neighbours_by_the_door(sources: Sources) -> Iterator[str]:
-    """Whoever uses a module from outside uses its services and schemas, nothing else of it."""
-    for source in sources.below("app"):
-        for target in sorted(sources.targets(source)):
-            module = module_of(target)
-            if module is None or module == module_of(source.name):
-                continue
-            part = target.split(".")[3:4]
-            if not part or not (
-                part[0] == "schemas" or part[0] == "service" or part[0].startswith("service_")
-            ):
-                yield f"{source.path} imports {target}: only services and schemas of {module} are for others"
-
-
-def listed_is_used(sources: Sources) -> Iterator[str]:
-    """`depends_on` names exactly the modules that a module imports from."""
-    for folder, module in modules(sources).items():
-        used = {module_of(t) for s in sources.below(folder) for t in sources.targets(s)} - {None, module}
-        listed = depends_on(sources[f"{folder}/module.py"])
-        for name in sorted(str(name) for name in used - listed):
-            yield f"{module} uses {name} without listing it in depends_on"
-        for name in sorted(listed - used):
-            yield f"{module} lists {name} in depends_on without using it"
-
-
-def modules(sources: Sources) -> dict[str, str]:
-    """Folders of modules with their names."""
-    found = [
-        s.folder for s in sources.values() if s.file == "module.py" and s.folder.startswith("app/modules/")
-    ]
-    return {folder: folder.rpartition("/")[2] for folder in found}
-
-
-def depends_on(declaration: Source) -> set[str]:
-    """What `MODULE = Module(…, depends_on=(…))` lists."""
-    given = [keyword.value for keyword in declaration.nodes(ast.keyword) if keyword.arg == "depends_on"]
-    return {name for value in given for name in ast.literal_eval(value)}
 
 
 def jose_has_one_door(sources: Sources) -> Iterator[str]:

@@ -174,6 +174,12 @@ def test_planted_fault_is_refused_by_its_line_and_no_other(
     assert {fault[: len(line)] for fault in refused.value.faults} == {line}
 
 
+def test_privilege_that_is_declared_ahead_needs_no_route() -> None:
+    declared = (Privilege(READ, "…"), Privilege(WRITE, "…", reserved=True))
+    made = Module(name="probes", router=router(CanRead), privileges=declared)
+    assert WRITE in catalog_of([made]).privileges
+
+
 def test_all_faults_are_told_at_once() -> None:
     with pytest.raises(FaultyModules) as refused:
         catalog_of([module(router(), READ, depends_on=("ghosts",))])

@@ -3,12 +3,13 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 from uuid import UUID, uuid4
 
 import pytest
 from pydantic import BaseModel
 
+from app.core.decimals import Exact
 from app.core.listing import Listing
 from app.core.pagination import Page, PageQuery
 from app.core.repository import BaseRepository
@@ -52,6 +53,10 @@ def sample(annotation: Any, turn: int) -> Any:
         return (
             None if turn == 2 else sample(next(a for a in get_args(annotation) if a is not type(None)), turn)
         )
+    if get_origin(annotation) is Annotated:
+        return sample(get_args(annotation)[0], turn)
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)[turn % len(get_args(annotation))]
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         members = [member.value for member in annotation]
         return members[turn % len(members)]
@@ -69,6 +74,19 @@ def test_fast_rendering_is_the_validated_one(shape: type[BaseModel]) -> None:
         for total, cursor in ((3, None), (101, "abc")):
             listing = Listing(shape, values, query, total, 100, cursor)
             assert listing.to_json() == listing.to_page().model_dump_json().encode()
+
+
+class Priced(BaseModel):
+    price: Exact
+    discount: Exact | None
+    status: Literal["draft", "active"]
+
+
+def test_decimals_are_written_without_exponents() -> None:
+    values = [{"price": Decimal("1E-8"), "discount": None, "status": "draft"}]
+    listing = Listing(Priced, values, PageQuery(), 1, 100, None)
+    assert listing.to_json() == listing.to_page().model_dump_json().encode()
+    assert b'"price":"0.00000001"' in listing.to_json()
 
 
 async def test_rendered_rows_are_valid_answers(app: RunningApp, admin: Caller) -> None:

@@ -2,7 +2,7 @@
 
 import enum
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
@@ -118,6 +118,14 @@ def test_nested_model_of_annotations() -> None:
 def test_every_list_of_the_program_fits() -> None:
     assert len(BaseRepository.__subclasses__()) >= 3
     assert shape_faults(BaseRepository.__subclasses__()) == []
+
+
+def test_annotations_and_choices_are_what_they_hold() -> None:
+    word = Annotated[str, "told to nobody"]
+    made = shape(title=word, note=Literal["a", "b"] | None)
+    assert list(Plan(THINGS, made).misfits(made)) == []
+    wrong = shape(title=Literal[1, 2], note=Annotated[int, "a number"] | None)
+    assert len(list(Plan(THINGS, wrong).misfits(wrong))) == 2
 
 
 def test_enum_is_read_as_it_is_stored() -> None:

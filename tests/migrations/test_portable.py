@@ -6,11 +6,24 @@ from alembic.operations.ops import (
     CreateIndexOp,
     CreateTableOp,
     DowngradeOps,
+    DropTableOp,
     MigrationScript,
     ModifyTableOps,
     UpgradeOps,
 )
-from sqlalchemy import CHAR, DATETIME, TIMESTAMP, UUID, VARCHAR, Column, Integer, text
+from sqlalchemy import (
+    CHAR,
+    DATETIME,
+    TIMESTAMP,
+    UUID,
+    VARCHAR,
+    Column,
+    ForeignKey,
+    Integer,
+    MetaData,
+    Table,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, asyncpg
 from sqlalchemy.dialects.sqlite import aiosqlite
 from sqlalchemy.engine.interfaces import Dialect
@@ -49,6 +62,32 @@ def test_reflected_types_become_those_of_models(
 ) -> None:
     made = portable_type(Column(name, reflected))
     assert made.compile(dialect=dialect) == expected[dialect.name]
+
+
+@pytest.mark.parametrize("order", [("a", "b", "c"), ("c", "b", "a"), ("b", "a", "c"), ("b", "c", "a")])
+def test_tables_go_before_what_they_refer_to_and_come_back_after_it(order: tuple[str, ...]) -> None:
+    """`c` refers to `b`, `b` to `a` and to itself; indexes go with their tables."""
+    metadata = MetaData()
+    Table("a", metadata, Column("pk", Integer, primary_key=True))
+    Table(
+        "b",
+        metadata,
+        Column("pk", Integer, primary_key=True),
+        Column("a_pk", ForeignKey("a.pk")),
+        Column("b_pk", ForeignKey("b.pk")),
+    )
+    Table("c", metadata, Column("b_pk", ForeignKey("b.pk"), primary_key=True))
+    other = ModifyTableOps("users", [])
+    ops: list[Any] = [other]
+    for name in order:
+        ops += [ModifyTableOps(name, []), DropTableOp.from_table(metadata.tables[name])]
+    up, down = UpgradeOps(ops), DowngradeOps([])
+    make_portable(None, None, [MigrationScript("0002", up, down)])
+    assert up.ops[0] is other
+    assert [(type(op), getattr(op, "table_name", "")) for op in up.ops[1:]] == [
+        (kind, name) for name in "cba" for kind in (ModifyTableOps, DropTableOp)
+    ]
+    assert [op.table_name for op in down.ops if isinstance(op, CreateTableOp)] == ["a", "b", "c"]
 
 
 def test_the_way_back_is_rewritten_wherever_it_stands() -> None:

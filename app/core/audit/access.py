@@ -144,7 +144,7 @@ class Exchange:
             self.request_bytes,
             self.response_bytes,
             is_probe(scope["path"]),
-            getattr(route, "module", None),
+            getattr(route, "module", None) or (route and scope.get("module")),
             getattr(route, "name", None),
             context.privilege,
         )

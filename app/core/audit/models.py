@@ -4,13 +4,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, BigInteger, Index, SmallInteger, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import BigInteger, Index, SmallInteger, text
 from sqlmodel import Field, SQLModel
 
+from app.core.documents import Json
 from app.core.entity import Key
 
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 APPEND_ONLY = ("audit_change", "audit_access", "audit_seal")
 # What is rare in a log that is well: small indexes, which cost usual rows nothing.
 _FAILED, _NOT_200 = text("status >= 400"), text("status <> 200")

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from sqlalchemy import JSON, Column, LargeBinary, Numeric, Table, Uuid
 
 from app.core.audit.values import is_secret_name
+from app.core.decimals import ExactDecimal
 
 Treatment = Literal["full", "redact", "exclude"]
 _SOFT_DELETE = "deleted_at"
@@ -60,6 +61,11 @@ def shown() -> dict[str, Any]:
     return {"info": {"audit": "full"}}
 
 
+def hidden() -> dict[str, Any]:
+    """For `sa_column_kwargs`: a secret, whatever it is called."""
+    return {"info": {"audit": "redact"}}
+
+
 def replaced_whole() -> dict[str, Any]:
     """For `sa_column_kwargs`: JSON that is never changed in place, which the ORM would not notice."""
     return {"info": {"replaced_whole": True}}
@@ -89,7 +95,8 @@ def policy_of(table: Table) -> TablePolicy | None:
         keys=keys,
         has_public_id="id" in table.c and isinstance(table.c["id"].type, Uuid),
         is_faithful=not any(
-            isinstance(c.type, Numeric | JSON | LargeBinary) or c.computed for c in table.columns
+            isinstance(c.type, Numeric | ExactDecimal | JSON | LargeBinary) or c.computed
+            for c in table.columns
         ),
         ignored=frozenset(column.key for column in columns if column.treatment == "exclude"),
     )

@@ -15,6 +15,8 @@ from uuid import UUID
 
 import orjson
 
+from app.core.decimals import fixed_point
+
 REDACTED = "[redacted]"
 MAX_VALUE_BYTES = 8 * 1024
 MAX_ROW_BYTES = 64 * 1024
@@ -97,7 +99,7 @@ def _scalar(value: Any) -> Any:
     if isinstance(value, timedelta):
         return str(value.total_seconds())
     if isinstance(value, Decimal):
-        return str(value)
+        return fixed_point(value)
     if isinstance(value, UUID):
         return str(value)
     return {"$type": type(value).__name__}

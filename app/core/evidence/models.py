@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Index, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
-from app.core.audit.models import Json
 from app.core.audit.policy import not_audited, replaced_whole
+from app.core.documents import Json
 from app.core.entity import Key, Record
 
 _SEALED = "Seals are a chain of their own: a change row for each would need a seal."

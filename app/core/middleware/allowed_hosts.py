@@ -25,7 +25,7 @@ class AllowedHostsMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Health checks ask by address, so `/health*` is answered under any well-formed name."""
-        if scope["type"] != "http" or self._is_allowed(scope):
+        if scope["type"] == "lifespan" or self._is_allowed(scope):
             await self.app(scope, receive, send)
             return
         problem = BadRequest("This server does not answer for that host.")

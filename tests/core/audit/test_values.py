@@ -17,7 +17,6 @@ from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.core.audit.models import Json
 from app.core.audit.values import (
     MAX_ROW_BYTES,
     MAX_VALUE_BYTES,
@@ -27,6 +26,7 @@ from app.core.audit.values import (
     mask,
     plain,
 )
+from app.core.documents import Json
 from tests.backend import Backend
 from tests.conftest import FULL
 

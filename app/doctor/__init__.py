@@ -1,0 +1,1 @@
+"""Looks the program over and tells in words what is wrong, also where it would not start."""

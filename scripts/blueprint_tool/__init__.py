@@ -1,0 +1,1 @@
+"""From a blueprint to modules: reads it, writes their files, and merges later changes into them."""

@@ -1,0 +1,1 @@
+"""${capital(v.many)}: ${"what belongs to whoever made it" if v.owned else "what those see and change who may"}."""
