@@ -33,7 +33,7 @@ from tests.rbac_play import play, shortened
 SEEDS = range(1, 16) if FULL else range(1, 3)
 STEPS = 400 if FULL else 300
 # A broken rule shows within so many steps, on one of so many seeds.
-STEPS_TO_BREAK, SEEDS_TO_BREAK = 250, 8
+STEPS_TO_BREAK, SEEDS_TO_BREAK = 250, 24
 
 
 @pytest.fixture
