@@ -28,12 +28,13 @@ from app.modules.users.service import UserService
 from tests.backend import RunningApp
 from tests.conftest import BACKENDS, FULL
 from tests.rbac_play import play, shortened
+from tests.rbac_steps import TEAM_CODES, RoleSteps
 
 # For each database: seeds, and steps of each. In full that is 12,000 steps on the two databases together.
 SEEDS = range(1, 16) if FULL else range(1, 3)
 STEPS = 400 if FULL else 300
 # A broken rule shows within so many steps, on one of so many seeds.
-STEPS_TO_BREAK, SEEDS_TO_BREAK = 250, 24
+STEPS_TO_BREAK, SEEDS_TO_BREAK = 250, 8
 
 
 @pytest.fixture
@@ -69,6 +70,10 @@ async def _anybody(service: UserService, id: UUID, _: Principal, *, deleted: boo
 
 async def _any_role(service: RoleService, id: UUID, _: Principal, *, deleted: bool | None = False) -> Role:
     return await service.roles.get(id, deleted=deleted)
+
+
+def _team_codes(steps: RoleSteps) -> list[str]:
+    return [code for code in TEAM_CODES if code in steps.world.codes and steps.chance.random() < 0.5]
 
 
 # Each rule, switched off, and what the game then finds. Without its rule a system must not pass for a sound one.
@@ -108,6 +113,8 @@ async def test_missing_rule_is_found(
 ) -> None:
     owner, name, without, owed = RULES[rule]
     monkeypatch.setattr(owner, name, without)
+    if rule == "deleted privileges":  # which seldom meet a role among all those of the modules
+        monkeypatch.setattr(RoleSteps, "_codes", _team_codes)
     for seed in range(SEEDS_TO_BREAK):
         broken, _ = await play(app, engine, seed, range(STEPS_TO_BREAK))
         if broken:
