@@ -15,6 +15,9 @@ _SEALED = "Seals are a chain of their own: a change row for each would need a se
 _ACTIVE = text("released_at IS NULL")
 _VERIFIED = text("state = 'verified'")
 _HEX, _SIGNATURE = 64, 128
+# Of segments before these states, and of restored ones, all rows are here. Only of pruned ones it is settled which are.
+PRUNED = ("pruned", "expired")
+MAY_BE_GONE = ("verified", "restoring", *PRUNED)
 
 
 class AuditSeal(SQLModel, table=True):

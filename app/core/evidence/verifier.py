@@ -13,14 +13,12 @@ from app.core.evidence.canonical import FORMS, STREAMS, Line, Stream
 from app.core.evidence.chain import Chain
 from app.core.evidence.findings import Finding, Kind, Report
 from app.core.evidence.merkle import LEAF, MerkleTree, leaf_of
-from app.core.evidence.models import AuditSegment
+from app.core.evidence.models import MAY_BE_GONE, PRUNED, AuditSegment
 from app.core.evidence.seals import Seal
 from app.core.evidence.store import EvidenceStore
 
 LOWEST_ID = -(2**63)  # what was inserted in front of the first row, too
 _SEALS_AT_ONCE = 200
-_PRUNED = {"pruned", "expired"}
-_MAY_BE_GONE = {*_PRUNED, "verified", "restoring"}
 _MOST_SWAPS = 200
 
 
@@ -44,11 +42,11 @@ def archived_ranges(segments: Iterable[AuditSegment]) -> list[Archived]:
             first_seal=one.first_seal,
             last_seal=one.last_seal,
             row_count=one.row_count,
-            held=one.held_count if one.state in _PRUNED else None,
+            held=one.held_count if one.state in PRUNED else None,
             boots=one.boots or {},
         )
         for one in segments
-        if one.state in _MAY_BE_GONE
+        if one.state in MAY_BE_GONE
     ]
 
 

@@ -1,19 +1,19 @@
 """Reads seals and segments. What is sealed is read by the machinery itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Integer, String, and_, func, literal_column, or_, select
 from sqlalchemy import bindparam as bind
 
 from app.core.entity import table_of
 from app.core.evidence.canonical import STREAMS, Stream
-from app.core.evidence.models import AuditSeal, AuditSegment
+from app.core.evidence.models import MAY_BE_GONE, AuditSeal, AuditSegment
 from app.core.evidence.seals import Seal
-from app.core.evidence.verifier import Archived
+from app.core.evidence.segments import SegmentStore
+from app.core.evidence.verifier import Archived, archived_ranges
 from app.core.query import Query
 from app.core.repository import BaseRepository
 from app.core.transaction import UnitOfWork
@@ -23,10 +23,6 @@ from app.modules.audit.timeline import Gaps
 
 _SEALS, _SEGMENTS = table_of(AuditSeal), table_of(AuditSegment)
 _COLUMNS = ("id", *Seal.__slots__)
-# Of segments before these states, and of restored ones, all rows are here. Only in the last two is it settled which
-# ones are.
-_SETTLED = ("pruned", "expired")
-_MAY_BE_GONE = ("verified", "restoring", *_SETTLED)
 
 
 def _quoted(*words: str) -> list[ColumnElement[str]]:
@@ -97,17 +93,11 @@ class SealRepository:
 
 def _may_be_gone(*more: ColumnElement[bool]) -> ColumnElement[bool]:
     """Segments of a log whose rows may have been removed."""
-    states = (_SEGMENTS.c.state == state for state in _quoted(*_MAY_BE_GONE))
+    states = (_SEGMENTS.c.state == state for state in _quoted(*MAY_BE_GONE))
     return and_(_SEGMENTS.c.stream == bind("stream", type_=String), or_(*states), *more)
 
 
 _AT = bind("at", type_=_SEGMENTS.c.max_at.type)
-_RANGES = Query(
-    select(*(_SEGMENTS.c[name] for name in ("name", "first_seal", "last_seal", "row_count", "held_count")))
-    .add_columns(_SEGMENTS.c.state, _SEGMENTS.c.boots)
-    .where(_may_be_gone())
-    .order_by(_SEGMENTS.c.first_id)
-)
 _GAPS = Query(
     select(_SEGMENTS.c.first_id, _SEGMENTS.c.last_id).where(_may_be_gone()).order_by(_SEGMENTS.c.first_id)
 )
@@ -127,8 +117,7 @@ class SegmentRepository(BaseRepository[AuditSegment]):
 
     async def archived(self, stream: Stream) -> list[Archived]:
         """The ranges of a log whose rows may be gone, in their order."""
-        rows = await self.uow.fetch(_RANGES, {"stream": stream})
-        return [_archived(row) for row in rows]
+        return archived_ranges(await SegmentStore(self.uow).all(stream))
 
     async def gaps(self, stream: Stream) -> Gaps:
         """The same as ranges of ids."""
@@ -142,8 +131,3 @@ class SegmentRepository(BaseRepository[AuditSegment]):
     async def reaches_back_to(self, stream: Stream, at: datetime) -> bool:
         """Whether rows were archived that are as old as that: then the log was kept at that instant."""
         return bool(await self.uow.fetch(_BACK_TO, {"stream": stream, "at": at}))
-
-
-def _archived(row: Sequence[Any]) -> Archived:
-    name, first_seal, last_seal, row_count, held, state, boots = row
-    return Archived(name, first_seal, last_seal, row_count, held if state in _SETTLED else None, boots or {})
