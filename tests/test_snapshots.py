@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.registry import discover
-from blueprint_tool.snapshots import Json, document_of_program, document_text, part_of, routes_text
+from blueprint_tool.migrating.snapshots import Json, document_of_program, document_text, part_of, routes_text
 
 FOLDER = Path(__file__).parent / "modules"
 UPDATE = os.environ.get("UPDATE_SNAPSHOTS") == "1"

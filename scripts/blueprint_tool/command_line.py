@@ -5,10 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from blueprint_tool.applying import Request, carry_out
-from blueprint_tool.faults import BlueprintFault
+from blueprint_tool.applying.reporting import as_json, status, told
+from blueprint_tool.applying.run import Request, carry_out
+from blueprint_tool.reading.faults import BlueprintFault
 from blueprint_tool.refusals import Refused
-from blueprint_tool.reporting import as_json, status, told
 
 ROOT = Path(__file__).resolve().parents[2]
 FAULT, NOT_ALL = 1, 3

@@ -5,7 +5,7 @@ from typing import Any
 
 from blueprint_tool.existing import Existing
 from blueprint_tool.model import Attribute, Blueprint, Entity
-from blueprint_tool.reading import read_text
+from blueprint_tool.reading.document import read_text
 
 FILE = "entities.json"
 THERE = (

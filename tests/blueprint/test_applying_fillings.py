@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 
 from app.core.config import ROOT
-from blueprint_tool.filling import constant, fillings
-from blueprint_tool.formatting import formatted
+from blueprint_tool.applying.filling import constant, fillings
 from blueprint_tool.model import Attribute, AttributeType, Entity
 from blueprint_tool.refusals import Refused
+from blueprint_tool.rendering.formatting import formatted
 
 
 def filled(kind: AttributeType, **options: Any) -> str | None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from blueprint_tool.merging import merged, patch
+from blueprint_tool.applying.merging import merged, patch
 
 LINES = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "d\n"]), max_size=8).map("".join)
 BASE = "one\ntwo\nthree\nfour\nfive\n"

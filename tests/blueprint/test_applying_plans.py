@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from blueprint_tool.memory import Memory, digest, memories, memory_path
+from blueprint_tool.applying.memory import Memory, digest, memories, memory_path
+from blueprint_tool.applying.planning import ModulePlan, Verdict, plan
 from blueprint_tool.model import Entity
-from blueprint_tool.planning import ModulePlan, Verdict, plan
 from blueprint_tool.refusals import Refused
 
 FILE = "app/modules/probes/service.py"

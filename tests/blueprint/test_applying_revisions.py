@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.core.entity import LIVE, Key, metadata
 from app.core.search import search_text_of
-from blueprint_tool.revising import Reviser
+from blueprint_tool.migrating.revising import Reviser
 from tests.backend import Backend
 from tests.migrations.alembic_run import Migrations
 

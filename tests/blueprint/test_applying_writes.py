@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from blueprint_tool.planning import FileChange, Verdict
-from blueprint_tool.writing import write
+from blueprint_tool.applying.planning import FileChange, Verdict
+from blueprint_tool.applying.writing import write
 
 CHANGES = [
     FileChange("a/new.py", Verdict.NEW, None, "new\n"),

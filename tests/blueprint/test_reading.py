@@ -11,8 +11,8 @@ import pytest
 
 from app.core.config import ROOT
 from blueprint_tool.existing import Existing, existing_modules
-from blueprint_tool.faults import BlueprintFault
-from blueprint_tool.reading import MAX_BYTES, read, read_text
+from blueprint_tool.reading.document import MAX_BYTES, read, read_text
+from blueprint_tool.reading.faults import BlueprintFault
 from tests.blueprint.blueprints import THERE, attribute, entity, only, only_attribute, read_it, relations
 from tests.documents import blocks_of
 

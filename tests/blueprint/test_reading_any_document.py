@@ -8,9 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.config import ROOT
-from blueprint_tool import schema
-from blueprint_tool.faults import BlueprintFault
-from blueprint_tool.lines import JsonFault, parse
+from blueprint_tool.reading import schema
+from blueprint_tool.reading.faults import BlueprintFault
+from blueprint_tool.reading.lines import JsonFault, parse
 from tests.blueprint.blueprints import FILE, read_it
 
 # The folder of the examples that hypothesis keeps is not ours to fill; the first run loads the program.

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from blueprint_tool.faults import BlueprintFault
-from blueprint_tool.lines import JsonFault, parse
+from blueprint_tool.reading.faults import BlueprintFault
+from blueprint_tool.reading.lines import JsonFault, parse
 from tests.blueprint.blueprints import FILE, attribute, entity, read_it
 
 CASES = (Path(__file__).parent / "wrong_blueprints.txt").read_text(encoding="utf-8")

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from app.core.config import ROOT
-from blueprint_tool.lines import JsonFault, parse
-from blueprint_tool.schema import document
+from blueprint_tool.reading.lines import JsonFault, parse
+from blueprint_tool.reading.schema import document
 from tests.blueprint.blueprints import ATTRIBUTE, attribute, entity, relations
 from tests.blueprint.schema_check import Validator
 from tests.blueprint.test_reading_faults import WRONG

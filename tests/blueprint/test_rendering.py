@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from app.core.config import ROOT
-from blueprint_tool.formatting import formatted
-from blueprint_tool.rendering import render
+from blueprint_tool.rendering.formatting import formatted
+from blueprint_tool.rendering.module import render
 from tests.architecture.code_rules import MAX_FILE_LINES, MAX_FUNCTION_LINES
 from tests.blueprint.blueprints import read_it
 

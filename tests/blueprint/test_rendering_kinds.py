@@ -9,9 +9,9 @@ import pytest
 from pydantic import AwareDatetime, Field, StrictBool, TypeAdapter, ValidationError
 
 from app.core import decimals, documents, instants, numbers, pagination, text
-from blueprint_tool import kinds
 from blueprint_tool.model import Attribute
-from blueprint_tool.rendering_samples import ascend, differ, fresh, samples, shown_default, wrong
+from blueprint_tool.rendering import kinds
+from blueprint_tool.rendering.samples import ascend, differ, fresh, samples, shown_default, wrong
 from tests.blueprint.blueprints import only_attribute
 
 TYPES: dict[str, Any] = {

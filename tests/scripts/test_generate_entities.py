@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from blueprint_tool import command_line
-from blueprint_tool.applying import Request, Result
+from blueprint_tool.applying.planning import FileChange, ModulePlan, Verdict
+from blueprint_tool.applying.run import Request, Result
 from blueprint_tool.command_line import main
 from blueprint_tool.model import Entity
-from blueprint_tool.planning import FileChange, ModulePlan, Verdict
 from blueprint_tool.refusals import Refused
 
 PROBE = Entity("Probe", "probes", (), source={"name": "Probe"})

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from blueprint_tool import names, schema
-from blueprint_tool.attributes import attribute, check_older_id, is_older_id
-from blueprint_tool.faults import Faults, question, shown
-from blueprint_tool.lines import Node
+from blueprint_tool import names
 from blueprint_tool.model import Attribute, Entity, Privilege, Relation
-from blueprint_tool.relations import Target, relation
-from blueprint_tool.shapes import elements, fields, is_kind
+from blueprint_tool.reading import schema
+from blueprint_tool.reading.attributes import attribute, check_older_id, is_older_id
+from blueprint_tool.reading.faults import Faults, question, shown
+from blueprint_tool.reading.lines import Node
+from blueprint_tool.reading.relations import Target, relation
+from blueprint_tool.reading.shapes import elements, fields, is_kind
 
 _DESCRIPTION = re.compile(schema.DESCRIPTION)
 _MAX_PRIVILEGES = 20

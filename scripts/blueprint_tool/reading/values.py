@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 
 from app.core.documents import Document
 from app.core.text import Url, canonical_email
-from blueprint_tool.faults import shown
-from blueprint_tool.lines import Node
 from blueprint_tool.model import Attribute
+from blueprint_tool.reading.faults import shown
+from blueprint_tool.reading.lines import Node
 
 _BITS = {"int": 31, "bigint": 63}
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]+)?")

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from blueprint_tool.blueprints import Blueprints
-from blueprint_tool.filling import fillings
-from blueprint_tool.formatting import formatted
-from blueprint_tool.memory import Memory, memories, memory_path
+from blueprint_tool.applying.blueprints import Blueprints
+from blueprint_tool.applying.filling import fillings
+from blueprint_tool.applying.memory import Memory, memories, memory_path
+from blueprint_tool.applying.planning import FileChange, ModulePlan, Verdict, plan, text_of
+from blueprint_tool.applying.removing import named, removal
+from blueprint_tool.applying.staging import Outcome, ask, staged
+from blueprint_tool.applying.writing import write
 from blueprint_tool.model import Entity
-from blueprint_tool.planning import FileChange, ModulePlan, Verdict, plan, text_of
 from blueprint_tool.refusals import Refused
-from blueprint_tool.removing import named, removal
-from blueprint_tool.staging import Outcome, ask, staged
-from blueprint_tool.writing import write
+from blueprint_tool.rendering.formatting import formatted
 
 VERSIONS = "alembic/versions"
 _SLUG = 40  # characters of a message that Alembic takes over into the name of a file

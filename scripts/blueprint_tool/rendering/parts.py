@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from blueprint_tool import names
 from blueprint_tool.model import Entity, Relation
-from blueprint_tool.rendering_words import pascal
+from blueprint_tool.rendering.words import pascal
 
 
 @dataclass(frozen=True, slots=True)

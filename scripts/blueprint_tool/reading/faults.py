@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from blueprint_tool.lines import Node
+from blueprint_tool.reading.lines import Node
 
 _SHOWN = 60  # characters of a value in a message
 

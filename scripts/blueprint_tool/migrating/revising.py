@@ -21,7 +21,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Column, String
 from sqlalchemy.dialects import postgresql
 
-from blueprint_tool.indexes import unseen_changes
+from blueprint_tool.migrating.indexes import unseen_changes
 
 Fillings = Mapping[str, Mapping[str, str]]
 Searches = Mapping[str, list[str]]

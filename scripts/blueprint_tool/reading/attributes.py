@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Any, cast
 
 from app.core.decimals import MAX_PRECISION
-from blueprint_tool import names, reserved, schema
-from blueprint_tool.faults import Faults, question, shown
-from blueprint_tool.lines import Node
+from blueprint_tool import names, reserved
 from blueprint_tool.model import Attribute, AttributeType
-from blueprint_tool.shapes import fields, is_kind
-from blueprint_tool.values import WrongValue, read_value
+from blueprint_tool.reading import schema
+from blueprint_tool.reading.faults import Faults, question, shown
+from blueprint_tool.reading.lines import Node
+from blueprint_tool.reading.shapes import fields, is_kind
+from blueprint_tool.reading.values import WrongValue, read_value
 
 FLAGS = ("nullable", "unique", "index", "searchable", "sortable", "filterable", "secret")
 _LIMITS = ("min", "max")

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from blueprint_tool.kinds import literal, max_length
 from blueprint_tool.model import Attribute
+from blueprint_tool.rendering.kinds import literal, max_length
 
 WORDS = ("Acorn", "Birch", "Cedar")
 DAY = date(2026, 1, 1)

@@ -1,7 +1,8 @@
 """What a blueprint may say, as one table: the reader checks by it, and the JSON Schema for editors is made of it.
 
-`PYTHONPATH=scripts python -m blueprint_tool.schema > docs/blueprint.schema.json` writes the schema anew. It knows the
-rules of one place (keys, types, patterns, options that fit a type); what compares two places is the reader's alone.
+`PYTHONPATH=scripts python -m blueprint_tool.reading.schema > docs/blueprint.schema.json` writes the schema anew.
+It knows the rules of one place (keys, types, patterns, options that fit a type); what compares two places is the
+reader's alone.
 """
 
 import json

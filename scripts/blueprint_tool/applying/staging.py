@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from app.core.config import Settings
-from blueprint_tool.planning import FileChange
+from blueprint_tool.applying.planning import FileChange
 from blueprint_tool.refusals import Refused
 
 _COPIED = ("app", "alembic")
-_SCRIPTS = Path(__file__).resolve().parents[1]
+_SCRIPTS = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def staged(root: Path, changes: Iterable[FileChange]) -> Iterator[Path]:
 def ask(stage: Path, job: Mapping[str, Any]) -> Outcome:
     """Lets the staged program write its migration and promises. Raises Refused with its own words."""
     done = subprocess.run(
-        [sys.executable, "-m", "blueprint_tool.migrating"],
+        [sys.executable, "-m", "blueprint_tool.migrating.process"],
         cwd=stage,
         env=_environment(stage),
         input=json.dumps(job),

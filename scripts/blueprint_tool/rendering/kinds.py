@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from blueprint_tool.model import Attribute
-from blueprint_tool.schema import LENGTHS
+from blueprint_tool.reading.schema import LENGTHS
 
 CHOICE_LENGTH = 63  # room for longer choices to come
 _PYTHON = {

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from blueprint_tool.faults import Faults, nearest, shown
-from blueprint_tool.lines import Node
-from blueprint_tool.schema import Key
+from blueprint_tool.reading.faults import Faults, nearest, shown
+from blueprint_tool.reading.lines import Node
+from blueprint_tool.reading.schema import Key
 
 _IS: Mapping[str, Callable[[Any], bool]] = {
     "": lambda _: True,

@@ -4,9 +4,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from blueprint_tool.blueprints import Blueprints
-from blueprint_tool.memory import MODULES, Memory, digest, memory_path, snapshot_paths
-from blueprint_tool.planning import FileChange, Verdict, text_of
+from blueprint_tool.applying.blueprints import Blueprints
+from blueprint_tool.applying.memory import MODULES, Memory, digest, memory_path, snapshot_paths
+from blueprint_tool.applying.planning import FileChange, Verdict, text_of
 from blueprint_tool.refusals import Refused
 
 

@@ -25,9 +25,9 @@ from sqlalchemy.engine import URL
 from app.core.config import ROOT, RefusedStart
 from app.migrations import configuration
 from app.registry import FaultyModules, discover
-from blueprint_tool.memory import snapshot_paths
-from blueprint_tool.revising import Reviser
-from blueprint_tool.snapshots import document_of_program, document_text, routes_text
+from blueprint_tool.applying.memory import snapshot_paths
+from blueprint_tool.migrating.revising import Reviser
+from blueprint_tool.migrating.snapshots import document_of_program, document_text, routes_text
 
 
 def main() -> int:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
-from blueprint_tool.memory import Memory, digest
-from blueprint_tool.merging import merged, patch
+from blueprint_tool.applying.memory import Memory, digest
+from blueprint_tool.applying.merging import merged, patch
 from blueprint_tool.model import Entity
 from blueprint_tool.refusals import Refused
 

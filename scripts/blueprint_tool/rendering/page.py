@@ -2,12 +2,12 @@
 
 import json
 
-from blueprint_tool import kinds
 from blueprint_tool.model import Attribute
-from blueprint_tool.rendering_parts import Reference
-from blueprint_tool.rendering_samples import shown_default
-from blueprint_tool.rendering_view import View
-from blueprint_tool.rendering_words import series
+from blueprint_tool.rendering import kinds
+from blueprint_tool.rendering.parts import Reference
+from blueprint_tool.rendering.samples import shown_default
+from blueprint_tool.rendering.view import View
+from blueprint_tool.rendering.words import series
 
 _TYPES = {
     "int": "whole number, 32 bits",

@@ -9,17 +9,17 @@ from pathlib import Path
 from mako.lookup import TemplateLookup
 
 from blueprint_tool.model import Blueprint, Entity
-from blueprint_tool.rendering_page import Page
-from blueprint_tool.rendering_story import Story
-from blueprint_tool.rendering_view import View
+from blueprint_tool.rendering.page import Page
+from blueprint_tool.rendering.story import Story
+from blueprint_tool.rendering.view import View
 
 _FILES = ("__init__", "models", "schemas", "permissions", "repository", "service", "router", "module")
 _TEMPLATES = TemplateLookup(
     [str(Path(__file__).parent / "templates")],
     strict_undefined=True,
     imports=[
-        "from blueprint_tool import kinds",
-        "from blueprint_tool.rendering_words import capital, mapping, quoted",
+        "from blueprint_tool.rendering import kinds",
+        "from blueprint_tool.rendering.words import capital, mapping, quoted",
     ],
 )
 

@@ -8,13 +8,14 @@ defaults) hold no control characters, but quotes: they may only be written throu
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from blueprint_tool import names, reserved, schema
-from blueprint_tool.entities import entity
+from blueprint_tool import names, reserved
 from blueprint_tool.existing import Existing
-from blueprint_tool.faults import BlueprintFault, Fault, Faults, shown
-from blueprint_tool.lines import JsonFault, Node, parse
 from blueprint_tool.model import Blueprint, Entity
-from blueprint_tool.relations import USER, Need, Target, check_circles
+from blueprint_tool.reading import schema
+from blueprint_tool.reading.entities import entity
+from blueprint_tool.reading.faults import BlueprintFault, Fault, Faults, shown
+from blueprint_tool.reading.lines import JsonFault, Node, parse
+from blueprint_tool.reading.relations import USER, Need, Target, check_circles
 
 MAX_BYTES = 1_000_000
 

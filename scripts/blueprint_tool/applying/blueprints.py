@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from blueprint_tool.applying.memory import Memory
 from blueprint_tool.existing import existing_modules
-from blueprint_tool.faults import BlueprintFault
-from blueprint_tool.formatting import formatted
-from blueprint_tool.memory import Memory
 from blueprint_tool.model import Blueprint, Entity
-from blueprint_tool.reading import read, read_text
-from blueprint_tool.rendering import render
+from blueprint_tool.reading.document import read, read_text
+from blueprint_tool.reading.faults import BlueprintFault
+from blueprint_tool.rendering.formatting import formatted
+from blueprint_tool.rendering.module import render
 
 
 class Blueprints:

@@ -6,13 +6,14 @@ from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import cast
 
-from blueprint_tool import names, schema
-from blueprint_tool.attributes import one_of
+from blueprint_tool import names
 from blueprint_tool.existing import Existing
-from blueprint_tool.faults import Faults, question, shown
-from blueprint_tool.lines import Node
 from blueprint_tool.model import OnDelete, Relation, RelationType
-from blueprint_tool.shapes import fields
+from blueprint_tool.reading import schema
+from blueprint_tool.reading.attributes import one_of
+from blueprint_tool.reading.faults import Faults, question, shown
+from blueprint_tool.reading.lines import Node
+from blueprint_tool.reading.shapes import fields
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from blueprint_tool.planning import FileChange
+from blueprint_tool.applying.planning import FileChange
 
 _MADE = ".blueprint-new"
 

@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from blueprint_tool.applying import Request, Result
-from blueprint_tool.memory import memory_path
-from blueprint_tool.merging import patch
-from blueprint_tool.planning import ModulePlan, Verdict
+from blueprint_tool.applying.memory import memory_path
+from blueprint_tool.applying.merging import patch
+from blueprint_tool.applying.planning import ModulePlan, Verdict
+from blueprint_tool.applying.run import Request, Result
 
 _TOLD = (Verdict.MERGED, Verdict.REMOVED, Verdict.ABSENT, Verdict.CONFLICT)
 

@@ -6,12 +6,13 @@ from functools import cached_property
 from typing import Any
 
 from app.core.audit.values import REDACTED, is_secret_name
-from blueprint_tool import kinds, names
+from blueprint_tool import names
 from blueprint_tool.model import Attribute, Entity
-from blueprint_tool.rendering_parts import Reference
-from blueprint_tool.rendering_samples import WORDS, ascend, differ, fresh, samples, shown_default, wrong
-from blueprint_tool.rendering_view import View
-from blueprint_tool.rendering_words import mapping, quoted
+from blueprint_tool.rendering import kinds
+from blueprint_tool.rendering.parts import Reference
+from blueprint_tool.rendering.samples import WORDS, ascend, differ, fresh, samples, shown_default, wrong
+from blueprint_tool.rendering.view import View
+from blueprint_tool.rendering.words import mapping, quoted
 
 _EXACT = 2**53  # larger whole numbers stand in the log as texts
 

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-from blueprint_tool import kinds, names
+from blueprint_tool import names
 from blueprint_tool.model import Attribute, Blueprint, Entity
-from blueprint_tool.rendering_parts import IndexLine, Reference
-from blueprint_tool.rendering_words import alias_names, capital, either, series
+from blueprint_tool.rendering import kinds
+from blueprint_tool.rendering.parts import IndexLine, Reference
+from blueprint_tool.rendering.words import alias_names, capital, either, series
 
 
 class View:

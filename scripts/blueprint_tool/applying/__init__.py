@@ -1,0 +1,1 @@
+"""From wanted files to the repository: compared, merged, proved in a copy, written all or none."""

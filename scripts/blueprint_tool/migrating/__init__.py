@@ -1,0 +1,1 @@
+"""What runs inside of the staged copy: the migration, and what the modules promise."""
