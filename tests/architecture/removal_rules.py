@@ -4,70 +4,83 @@ import ast
 import re
 from collections.abc import Iterator
 
-from app.core.pagination import Page
 from tests.architecture.import_rules import removable_modules
 from tests.architecture.sources import Source, Sources
 
-# `items` is also what the rows of a page are called: there a bare word names the field and not the module.
-PAGE_FIELDS = set(Page.model_fields)
-Listed = ast.Set | ast.List | ast.Tuple
-
-
 # The benchmark measures one module by its name, as the seeds sow it; no test of the program runs it.
-MEASURES = ("tests/scripts/test_bench.py",)
+# The generator is tried with modules that are nowhere, and one of them may be called like the team's.
+EXCUSED = ("tests/scripts/test_bench.py", "tests/blueprint/")
+CALLS = {"get", "post", "put", "patch", "delete", "call", "request"}
+# What names a module, or a table of one, where such a key stands before a bare word.
+KEYS = {"entity", "entities", "module", "modules", "only", "table", "tables"}
+Keyed = tuple[ast.expr | None, ast.expr]
 
 
 def removable_modules_are_unnamed(sources: Sources) -> Iterator[str]:
-    """No path, privilege, table or bare name of a removable module outside of its own folders."""
+    """No path, privilege, table or name of a removable module outside of its own folders.
+
+    A bare word is a name where something is asked for by it. Elsewhere it is a word: a team may call its module
+    `notes` or `keys`, whatever texts the program has.
+    """
     for module in removable_modules(sources):
         own = (f"app/modules/{module}/", f"tests/modules/{module}/", "alembic/versions/")
+        written = _written(module, _privileges(sources, module))
+        asked = re.compile(rf"/?{module.replace('_', '[_-]')}([/?].*)?", re.DOTALL)
         for source in sources.values():
-            if not source.path.startswith(own) and source.path not in MEASURES:
-                yield from (
-                    f"{source.path} names {module}: {found}" for found in sorted(_names(source, module))
-                )
+            if source.path.startswith((*own, *EXCUSED)) or module not in source.text:
+                continue
+            named = _named(source)
+            for node, text in _texts(source):
+                if written.search(text) or (id(node) in named and asked.fullmatch(text)):
+                    yield f"{source.path} names {module}: {text}"
 
 
-def _names(source: Source, module: str) -> set[str]:
-    found: set[str] = set()
-    if module not in source.text:
-        return found
-    # A path, a privilege, a column, a call: never English, whatever the module is called.
-    written = re.compile(rf"/{module}\b|(?:^|[\s'\"]){module}(?:[/.?]\w|:\w)")
-    excused = _excused(source) if module in PAGE_FIELDS else set()
-    for node, text in _texts(source):
-        if written.search(text) or (text == module and id(node) not in excused):
-            found.add(text)
-    return found
+def _privileges(sources: Sources, module: str) -> set[str]:
+    """The codes that the module's own files hold."""
+    code = re.compile(rf"{module}:\w+")
+    own = sources.below(f"app/modules/{module}")
+    return {text for source in own for _, text in _texts(source) if code.fullmatch(text)}
+
+
+def _written(module: str, privileges: set[str]) -> re.Pattern[str]:
+    """What is no English, whatever the module is called: paths of calls and files, keys of tables, privileges."""
+    path = module.replace("_", "-")
+    signs = [rf"/api/v1/{path}\b", rf"\bmodules[./]{module}\b", rf"^{module}\.pk$"]
+    return re.compile("|".join([*signs, *(rf"\b{code}\b" for code in privileges)]))
 
 
 def _texts(source: Source) -> Iterator[tuple[ast.Constant, str]]:
-    """Every text of the code, without docstrings."""
-    statements = {id(node.value) for node in source.nodes(ast.Expr)}
+    """Every text of the code, without docstrings and the examples of a documentation."""
+    skipped = {id(node.value) for node in source.nodes(ast.Expr)}
+    for keyword in source.nodes(ast.keyword):
+        if keyword.arg == "examples":
+            skipped |= {id(node) for node in ast.walk(keyword.value)}
     for node in source.nodes(ast.Constant):
-        if isinstance(node.value, str) and id(node) not in statements:
+        if isinstance(node.value, str) and id(node) not in skipped:
             yield node, node.value
 
 
-def _excused(source: Source) -> set[int]:
-    """Bare words that are keys: in a subscript, a dictionary, a comparison, or among other fields of a page."""
-    keys: list[ast.expr | None] = [node.slice for node in source.nodes(ast.Subscript)]
+def _named(source: Source) -> set[int]:
+    """The texts by which something is asked for: paths of awaited calls, and values under such a key."""
+    # A path, or a method and a path; of an f-string how it begins. Dictionaries are not awaited.
+    asked = [
+        _beginning(argument)
+        for call in (node.value for node in source.nodes(ast.Await))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in CALLS
+        for argument in call.args[:2]
+    ]
+    keyed = [keyword.value for keyword in source.nodes(ast.keyword) if keyword.arg in KEYS]
     for literal in source.nodes(ast.Dict):
-        keys += literal.keys
-    for comparison in source.nodes(ast.Compare):
-        keys += [comparison.left, *comparison.comparators]
-    listed: list[Listed] = [*source.nodes(ast.Set), *source.nodes(ast.List), *source.nodes(ast.Tuple)]
-    for several in listed:
-        if len(_words(several) & PAGE_FIELDS) > 1:
-            keys += several.elts
-    for call in source.nodes(ast.Call):
-        if isinstance(call.func, ast.Attribute) and call.func.attr in {"get", "pop"}:
-            keys += call.args[:1]
-    return {id(key) for key in keys}
+        pairs: list[Keyed] = list(zip(literal.keys, literal.values, strict=True))
+        keyed += [value for key, value in pairs if isinstance(key, ast.Constant) and key.value in KEYS]
+    for assigned in source.nodes(ast.Assign):
+        names = {target.id.lower() for target in assigned.targets if isinstance(target, ast.Name)}
+        keyed += [assigned.value] if names & KEYS else []
+    return {id(node) for node in asked} | {id(node) for value in keyed for node in ast.walk(value)}
 
 
-def _words(node: Listed) -> set[str]:
-    return {str(element.value) for element in node.elts if isinstance(element, ast.Constant)}
+def _beginning(node: ast.expr) -> ast.expr:
+    return node.values[0] if isinstance(node, ast.JoinedStr) and node.values else node
 
 
 RULES = (removable_modules_are_unnamed,)

@@ -178,12 +178,36 @@ PLANTS = [
     Plant(
         "removable_modules_are_unnamed",
         "a privilege",
-        {**CHIMERA, "app/modules/roles/schemas.py": '+X = "chimeras:read"\n'},
+        {
+            **CHIMERA,
+            "app/modules/chimeras/permissions.py": 'READ = "chimeras:read"\n',
+            "app/modules/roles/schemas.py": '+X = "needs chimeras:read"\n',
+        },
     ),
     Plant(
         "removable_modules_are_unnamed",
-        "its name",
-        {**CHIMERA, "alembic/env.py": '+SKIPPED = ["chimeras"]\n'},
+        "its folder",
+        {**CHIMERA, "app/registry.py": '+SKIPPED = "app/modules/chimeras"\n'},
+    ),
+    Plant(
+        "removable_modules_are_unnamed",
+        "a key of its table",
+        {**CHIMERA, "app/modules/roles/models.py": '+X = Field(foreign_key="chimeras.pk")\n'},
+    ),
+    Plant(
+        "removable_modules_are_unnamed",
+        "its name, to ask for",
+        {**CHIMERA, "tests/core/test_x.py": 'async def test(api):\n    await api.get("chimeras")\n'},
+    ),
+    Plant(
+        "removable_modules_are_unnamed",
+        "its name, to look for",
+        {**CHIMERA, "tests/core/test_x.py": 'PARAMS = {"entity": ["chimeras"], "limit": 5}\n'},
+    ),
+    Plant(
+        "removable_modules_are_unnamed",
+        "its name, to leave out",
+        {**CHIMERA, "alembic/env.py": '+TABLES = ["chimeras"]\n'},
     ),
 ]
 
@@ -246,6 +270,7 @@ def test_allowed_forms_stay_allowed(bed: Sources, present: dict[str, set[str]]) 
             "tests/modules/chimeras/test_chimeras.py": (
                 'from app.modules.chimeras import models\nPATH = "/api/v1/chimeras"\n'
             ),
+            "app/core/beasts.py": 'BEASTS = ["chimeras", "http://chimeras.example", "chimeras:read", "/chimeras"]\n',
             "app/core/short.py": "#\n" * 260 + "def short() -> None:\n" + "    pass\n" * 38,
         }
     )
