@@ -61,7 +61,7 @@ def _lines(result: Result, request: Request) -> Iterator[str]:
     yield from (f"note: {notice}" for notice in result.notices)
     for plan in result.stuck:
         yield from _explained(plan, request)
-    yield _next(result, request)
+    yield from _next(result, request)
 
 
 def _state(plan: ModulePlan) -> str:
@@ -96,16 +96,25 @@ def _explained(plan: ModulePlan, request: Request) -> Iterator[str]:
     yield f"    python3 scripts/generate_entities.py --config {config} {keeps}"
 
 
-def _next(result: Result, request: Request) -> str:
+def _next(result: Result, request: Request) -> Iterator[str]:
+    """What to do now; the commands work in any clone, whatever is installed there."""
     if request.is_check:
-        return {"agrees": "Blueprint and code agree."}.get(
+        yield {"agrees": "Blueprint and code agree."}.get(
             status(result, request), "Blueprint and code differ: run the generator without --check."
         )
-    if not (result.due or result.removed):
-        return "" if result.stuck else "Nothing to do."
-    if request.is_dry_run:
-        return "Nothing was written: this was a dry run."
-    return "Next: python -m app init-db && python -m app seed" if result.revision else "Done."
+    elif not (result.due or result.removed):
+        if not result.stuck:
+            yield "Nothing to do."
+    elif request.is_dry_run:
+        yield "Nothing was written: this was a dry run."
+    elif not result.revision:
+        yield "Done."
+    else:
+        modules = [plan.entity.module for plan in result.plans if plan.is_due and not plan.conflicts]
+        if modules:
+            tests = " ".join(f"tests/modules/{module}" for module in modules)
+            yield f"Try it: python3 scripts/dev.py test {tests}"
+        yield "Serve it: python3 scripts/dev.py run"
 
 
 def _hint(plan: ModulePlan) -> str:
