@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy import Connection, Table, inspect
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session, UOWTransaction
@@ -26,6 +27,8 @@ from app.core.clock import now
 from app.core.context import current
 from app.core.identifiers import uuid7
 
+# By way of SQLAlchemy, and straight from the driver.
+_REFUSALS = (IntegrityError, DataError, asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
 _MAX_DIGESTS = 100
 _MAX_REASON, _MAX_ACTOR_TYPE = 256, 10
 
@@ -84,7 +87,7 @@ class Capture:
         with self.seen():
             try:
                 change_store.add(connection, shared, own)
-            except (IntegrityError, DataError) as error:  # no value of the client's: never answered as one
+            except _REFUSALS as error:  # no value of the client's: never answered as one
                 raise AuditRefused("the change log does not take its row") from error
         telemetry.audit.written("changes", len(own))
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, insert
 
+from app.core import driver
 from app.core.audit.models import AuditChange
 from app.core.entity import table_of
 
@@ -51,4 +52,4 @@ def add(connection: Connection, shared: Mapping[str, Any], rows: Sequence[Mappin
         else [row[name] for row in rows]
         for name in _OWN
     )
-    connection.exec_driver_sql(_POSTGRES, (*(shared[name] for name in _SHARED), *own))
+    driver.fetch(connection, _POSTGRES, (*(shared[name] for name in _SHARED), *own))

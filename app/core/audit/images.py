@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Select, Table, any_, bindparam, select, tuple
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import ColumnElement
 
+from app.core import driver
 from app.core.audit.policy import TablePolicy
 from app.core.query import Query
 
@@ -39,8 +40,7 @@ def _read_at_once(
     """
     statement = _by_key(policy, lock=lock).on(connection.dialect)
     arguments = statement.arguments({"keys": [key for (key,) in set(keys)]})
-    rows = statement.rows(connection.exec_driver_sql(statement.sql, tuple(arguments)).all())
-    return _images(policy, rows)
+    return _images(policy, statement.rows(driver.fetch(connection, statement.sql, arguments)))
 
 
 @cache

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import JSON, MetaData, String, Table, column, inspect, literal_column, select, table
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.mutable import MutableBase
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 from sqlalchemy.orm.attributes import instance_dict, set_attribute
 from sqlmodel import SQLModel
 
+from app.core import driver
 from app.core.audit.capture import AuditRefused, capture_of
 from app.core.audit.models import APPEND_ONLY, AuditChange
 from app.core.audit.policy import policy_of, reason_of
@@ -89,7 +89,7 @@ async def audit_faults(
             await session.rollback()
     except (Unavailable, SchemaNotCurrent):
         raise
-    except (AuditRefused, AppError, DBAPIError) as error:
+    except (AuditRefused, AppError, *driver.FAILURES) as error:
         found.append(_unwritten(error))
     return found
 
