@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.core.audit import access_store, writer
+from app.core.audit.access import own_fields
 from app.core.audit.access_store import AccessStore
 from tests.api import ADMIN, Api
 from tests.backend import Backend
@@ -61,6 +62,25 @@ async def test_many_requests_at_once_have_a_row_each(
         assert len(found) == 500
         assert len(store.batches) - before < 50
         assert is_whole(of_boot(await rows(app), writer_of(app).boot_id))
+
+
+async def test_batches_stay_as_large_however_long_it_goes_on(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store
+) -> None:
+    """Full batches leave no timers behind that would cut later ones short."""
+    async with serving(backend.new_database(), tmp_path, monkeypatch) as app:
+        of, before = writer_of(app), len(store.batches)
+        await settled(app)
+        for _ in range(10):
+            for _ in range(writer.FLUSH_ROWS):
+                of.add(own_fields("test", {}))
+            await of.settle()
+        full, begun = len(store.batches), asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() - begun < 3 * writer.FLUSH_SECONDS:
+            of.add(own_fields("test", {}))
+            await asyncio.sleep(writer.FLUSH_SECONDS / 50)
+        assert full - before <= 12
+        assert len(store.batches) - full <= 4
 
 
 async def test_a_run_begins_and_ends_with_a_row(

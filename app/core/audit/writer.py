@@ -47,6 +47,7 @@ class AccessWriter:
         self._spool: Spool | None = None
         self._left: list[Spool] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._timer: asyncio.TimerHandle | None = None
         self._is_stopping = False
         self.is_blocked = False
 
@@ -89,6 +90,7 @@ class AccessWriter:
             _log.critical("audit.rows_lost", rows=len(self._queue), boot_id=self.boot_id)
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
+        self._forget_timer()
         for spool in (*self._left, self._spool):
             spool.close()
 
@@ -98,9 +100,19 @@ class AccessWriter:
         self._queue.append((self.seq, fields))
         size = len(self._queue)
         if size == 1:
-            asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._wake.set)
+            self._wake_later()
         elif size >= FLUSH_ROWS:
             self._wake.set()
+
+    def _wake_later(self) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._wake.set)
+
+    def _forget_timer(self) -> None:
+        """One that is left from before would cut the next batch short."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def record(self, fields: Fields) -> None:
         """Takes a row when there is room for it. Never loses it, also where the request is cancelled meanwhile."""
@@ -133,11 +145,12 @@ class AccessWriter:
         while not (self._is_stopping and not self._queue):
             await self._wake.wait()
             self._wake.clear()
+            self._forget_timer()
             while self._queue:
                 await self._write_batch()
                 if len(self._queue) < FLUSH_ROWS and not self._waiters and not self._is_stopping:
                     if self._queue:
-                        asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._wake.set)
+                        self._wake_later()
                     break
 
     async def _write_batch(self) -> None:
