@@ -92,6 +92,15 @@ def jose_has_one_door(sources: Sources) -> Iterator[str]:
             yield f"{source.path} imports jose"
 
 
+def log_has_its_own_driver(sources: Sources) -> Iterator[str]:
+    """What goes straight to the driver goes by the guard: only the change log itself may."""
+    for source in sources.below("app"):
+        if not source.path.startswith("app/core/audit/") and "app.core.audit.driver" in sources.targets(
+            source
+        ):
+            yield f"{source.path} goes by the guard, with app.core.audit.driver"
+
+
 def no_imports_by_name(sources: Sources) -> Iterator[str]:
     """An import that no rule can see is made in one place only, where modules are found."""
     for source in sources.below("app"):
@@ -163,6 +172,7 @@ RULES = (
     neighbours_by_the_door,
     listed_is_used,
     jose_has_one_door,
+    log_has_its_own_driver,
     no_imports_by_name,
     routers_stay_outside,
     no_request_in_services,

@@ -96,6 +96,16 @@ PLANTS = [
         "jose_has_one_door", "the kernel's guards", {"app/auth/dependencies.py": "+from jose import jwt\n"}
     ),
     Plant("jose_has_one_door", "a module", {SERVICE: "+import jose.jws\n"}),
+    Plant(
+        "log_has_its_own_driver",
+        "a repository",
+        {"app/modules/users/repository.py": "+from app.core.audit import driver\n"},
+    ),
+    Plant(
+        "log_has_its_own_driver",
+        "the start",
+        {"app/startup.py": "+from app.core.audit.driver import fetch\n"},
+    ),
     Plant("no_imports_by_name", "a module", {SERVICE: '+import_module("app.modules.roles.models")\n'}),
     Plant("routers_stay_outside", "its repository", {ROUTER: "+from app.modules.users import repository\n"}),
     Plant("routers_stay_outside", "its tables", {ROUTER: "+from app.modules.users.models import User\n"}),

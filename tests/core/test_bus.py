@@ -1,14 +1,18 @@
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from structlog.testing import capture_logs
 
 from app.core import bus as bus_file
 from app.core.bus import CHANNEL, Bus, MemoryBus, RedisBus, open_bus
+from app.core.context import RequestContext, current, enter
 from tests.conftest import NO_SERVICES
+from tests.recording_proxy import RecordingProxy, name_of
 from tests.services import RedisServer
 
 with_redis = pytest.mark.skipif(NO_SERVICES, reason="needs Redis")
@@ -153,6 +157,56 @@ async def test_silent_redis_is_found_out(redis: RedisServer, monkeypatch: pytest
 
 
 @with_redis
+async def test_fault_in_the_client_does_not_make_deaf(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the library raises: the channel is opened again, and what was missed is told."""
+    async with hearing(redis.url()) as (bus, ear):
+        with monkeypatch.context() as patch, capture_logs() as logs:
+            patch.setattr(PubSub, "get_message", _faulty)
+            await bus.publish("talk", 1)
+            await until(lambda: any(line["event"] == "bus.deaf" for line in logs))
+        await until(lambda: None in ear.heard)
+        ear.heard.clear()
+        await bus.publish("talk", 2)
+        await ear.hears(2)
+
+
+async def _faulty(*_arguments: object, **_options: object) -> None:
+    raise RuntimeError
+
+
+@with_redis
+async def test_channel_is_nobodys_request(redis: RedisServer) -> None:
+    """Who listens first would else be named in every line that the log has about the channel."""
+    seen: list[str | None] = []
+    bus = open_bus(redis.url())
+
+    async def opens() -> None:
+        enter(RequestContext(request_id="the first one's"))
+        await bus.listen("talk", lambda _event: seen.append(current().request_id))
+
+    await asyncio.create_task(opens())
+    await bus.publish("talk", 1)
+    await until(lambda: bool(seen))
+    await bus.close()
+    assert set(seen) == {None}
+
+
+@with_redis
+async def test_channel_needs_few_commands(redis: RedisServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And all of them are Dragonfly's too."""
+    monkeypatch.setattr(bus_file, "_QUIET_SECONDS", 0.1)
+    async with RecordingProxy(redis.url()) as proxy:
+        async with hearing(proxy.url) as (bus, ear):
+            await bus.publish("talk", 1)
+            await ear.hears(1)
+            await until(lambda: len([one for one in proxy.commands if name_of(one) == "PUBLISH"]) > 1)
+        names = {name_of(command) for command in proxy.commands}
+    assert {"PUBLISH", "SUBSCRIBE"} <= names <= {"PUBLISH", "SUBSCRIBE", "HELLO", "CLIENT SETINFO", "PING"}
+
+
+@with_redis
 async def test_listening_begins_without_redis(redis: RedisServer) -> None:
     redis.stop()
     try:
@@ -163,6 +217,12 @@ async def test_listening_begins_without_redis(redis: RedisServer) -> None:
             await ear.hears(None)
     finally:
         redis.start()
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not holds():  # noqa: ASYNC110  a log has no event for it
+            await asyncio.sleep(0.01)
 
 
 async def until_sent(bus: Bus, topic: str, event: Any, other: Ear) -> None:

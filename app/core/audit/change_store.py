@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, insert
 
-from app.core import driver
+from app.core.audit import driver
 from app.core.audit.models import AuditChange
 from app.core.entity import table_of
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Select, Table, any_, bindparam, select, tuple
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import ColumnElement
 
-from app.core import driver
+from app.core.audit import driver
 from app.core.audit.policy import TablePolicy
 from app.core.query import Query
 

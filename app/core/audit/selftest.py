@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 from sqlalchemy.orm.attributes import instance_dict, set_attribute
 from sqlmodel import SQLModel
 
-from app.core import driver
+from app.core.audit import driver
 from app.core.audit.capture import AuditRefused, capture_of
 from app.core.audit.models import APPEND_ONLY, AuditChange
 from app.core.audit.policy import policy_of, reason_of
@@ -100,7 +100,7 @@ def _unwritten(error: Exception) -> str:
 
 
 def _tables(among: MetaData) -> Iterator[str]:
-    for one in among.sorted_tables:
+    for one in sorted(among.tables.values(), key=lambda table: table.name):
         try:
             policy_of(one)
         except ValueError as error:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection
 
-from app.core import driver
+from app.core.audit import driver
 from app.core.context import acting_as
 from app.core.errors import Unavailable
 from app.core.faults import translate
