@@ -90,6 +90,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=15,
             timeout_keep_alive=20,
+            ws="app.core.socket_protocol:SocketProtocol",
             ws_max_size=SERVER_FRAME_BYTES,
         )
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from starlette.websockets import WebSocket
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from app.auth.api_keys import looks_like_key
 from app.auth.callers import caller_of, introduce
@@ -13,6 +13,7 @@ from app.auth.principal import Credential, Principal
 from app.core.clients import network_of
 from app.core.context import RequestContext
 from app.core.errors import (
+    AppError,
     BadRequest,
     Forbidden,
     PasswordChangeRequired,
@@ -21,11 +22,14 @@ from app.core.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from app.core.handlers import unexpected
 from app.core.platform import platform_of
+from app.core.routing import route_of
 from app.core.sockets import OpenSockets, hear, refuse_foreign
 
 FIRST_FRAME_SECONDS = 5.0
-STAMP_SECONDS = 4.0  # with the time that the question takes, never more than five
+# What is dead is closed within their sum: looks begin so often, and each has so long for its answer.
+STAMP_SECONDS, ANSWER_SECONDS = 3.0, 2.0
 MAX_WAITING_EVENTS = 256
 MAX_STRANGERS = 50  # sockets of one network that have not said yet whose they are
 MAX_SOCKETS = 20  # of one user, in one process
@@ -44,7 +48,7 @@ class LiveSocket:
         self._privilege = privilege
         self._kernel = _kernel_of(socket)
         self._events: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING_EVENTS)
-        self._overflow: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_too_slow = asyncio.Event()
         self.caller: Principal
 
     async def admit(self) -> None:
@@ -57,33 +61,39 @@ class LiveSocket:
 
     def offer(self, event: Event) -> None:
         """Puts an event behind those that wait. Never waits itself: a reader that is too slow loses the socket."""
-        if not self._overflow.done():
+        if not self._is_too_slow.is_set():
             try:
                 self._events.put_nowait(event)
             except asyncio.QueueFull:
-                self._overflow.set_exception(Unavailable("Events came faster than they were read."))
+                self._is_too_slow.set()
 
     def offer_text(self, text: str) -> None:
         """The same for what is the same for everybody."""
-
-        async def event(_caller: Principal) -> str:
-            return text
-
-        self.offer(event)
+        self.offer(_saying(text))
 
     async def run(self) -> None:
         """Until it ends. Raises WebSocketDisconnect, or the `AppError` for which the caller has to go."""
         with _open_sockets(self._socket).place(f"user:{self.caller.user_id}", MAX_SOCKETS):
-            parts = [asyncio.create_task(part()) for part in (self._listen, self._tell, self._watch)]
             try:
-                ended, _ = await asyncio.wait([*parts, self._overflow], return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for part in parts:
-                    part.cancel()
-                await asyncio.gather(*parts, return_exceptions=True)
-                self._overflow.cancel()
-            for one in ended:
-                one.result()
+                await self._run_parts()
+            except (AppError, WebSocketDisconnect):
+                raise
+            except Exception as error:
+                raise unexpected(error) from error
+
+    async def _run_parts(self) -> None:
+        """Whatever ends first ends the others."""
+        parts = [
+            asyncio.create_task(part()) for part in (self._listen, self._tell, self._watch, self._overflow)
+        ]
+        try:
+            ended, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+        for one in ended:
+            one.result()
 
     async def _tell(self) -> None:
         """One event after the other, each behind a look whether the caller still may."""
@@ -95,10 +105,21 @@ class LiveSocket:
                 await self._socket.send_text(text)
 
     async def _watch(self) -> None:
-        """Looks also while there is nothing to tell."""
+        """Looks also while there is nothing to tell. Raises Unavailable where the answer is late."""
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         while True:
-            await asyncio.sleep(STAMP_SECONDS)
-            await self.admit()
+            await asyncio.sleep(begun + STAMP_SECONDS - clock())
+            begun = clock()
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await self.admit()
+            except TimeoutError:
+                raise Unavailable("The database can't answer at the moment.") from None
+
+    async def _overflow(self) -> None:
+        await self._is_too_slow.wait()
+        raise Unavailable("Events came faster than they were read.")
 
     async def _listen(self) -> None:
         while True:
@@ -106,7 +127,8 @@ class LiveSocket:
             if self._kernel.limiter is not None:
                 await self._kernel.limiter.admit(f"user:{self.caller.user_id}")
             if frame == {"type": "ping"}:
-                self.offer_text(PONG)
+                # Waits for a place: who sends more pings than it reads answers is read no further.
+                await self._events.put(_saying(PONG))
             else:
                 await self._renew(frame)
 
@@ -131,7 +153,7 @@ class SocketGuard:
     async def __call__(self, socket: WebSocket) -> LiveSocket:
         """The socket, accepted, of a caller who may. Raises what it is refused or closed with."""
         context: RequestContext = socket.scope["request_context"]
-        context.privilege = self.privilege
+        context.privilege, context.route = self.privilege, route_of(socket.scope)
         kernel, stranger = _kernel_of(socket), f"address:{network_of(context.client_ip)}"
         refuse_foreign(socket, platform_of(socket).settings)
         if kernel.limiter is not None:
@@ -156,6 +178,13 @@ async def _first_credential(socket: WebSocket) -> Credential:
     if found is None:
         raise Unauthenticated('The first frame must be {"type": "auth", "token": …}, within 5 seconds.')
     return found
+
+
+def _saying(text: str) -> Event:
+    async def event(_caller: Principal) -> str:
+        return text
+
+    return event
 
 
 def _kernel_of(socket: WebSocket) -> Kernel:

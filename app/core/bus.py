@@ -8,6 +8,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from typing import Any, Protocol
 
 import orjson
@@ -107,7 +108,9 @@ class RedisBus:
         """Adds a listener. The first one opens the channel, and waits a second for it at most."""
         await self._here.listen(topic, listener)
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._keep_hearing(), name="bus")
+            # In a context of its own: it outlives the request that came first, and is no part of it.
+            hearing = self._keep_hearing()
+            self._task = asyncio.get_running_loop().create_task(hearing, name="bus", context=Context())
         with suppress(TimeoutError):
             await asyncio.wait_for(self._hears.wait(), _FIRST_SECONDS)
 
@@ -143,9 +146,11 @@ class RedisBus:
                 async with self._hearer.pubsub() as channel:
                     await channel.subscribe(CHANNEL)
                     await self._hear(channel, was_lost=was_lost)
-            except FAILURES as error:
+            except Exception as error:  # noqa: BLE001  whatever it is: who gives up is deaf for good, and nobody knows
                 if self._hears.is_set() or not was_lost:
-                    logger("server").warning("bus.deaf", error=type(error).__name__)
+                    log = logger("server")
+                    tell = log.warning if isinstance(error, FAILURES) else log.exception
+                    tell("bus.deaf", error=type(error).__name__)
                 was_lost = True
                 self._hears.clear()
                 await asyncio.sleep(_RETRY_SECONDS)

@@ -62,13 +62,22 @@ def refuse_foreign(socket: HTTPConnection, settings: Settings) -> None:
     own = {*settings.cors_origins, _origin(settings.base_url)}
     hosts = socket.headers.getlist("host")
     for origin in socket.headers.getlist("origin"):
-        if origin not in own and urlsplit(origin).netloc not in hosts:
+        if origin not in own and _host(origin) not in hosts:
             raise Forbidden("Pages of this origin may not connect.")
 
 
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def _host(origin: str) -> str | None:
+    """The host and port of a web page's origin; None for any other, and for what is none (RFC 6454 7)."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return None
+    return parts.netloc if parts.scheme in {"http", "https"} else None
 
 
 async def hear(socket: WebSocket) -> dict[str, Any]:

@@ -151,11 +151,25 @@ async def test_temporary_password_opens_no_socket(feed: RunningApp, api: Api, an
         assert await socket.closed() == 4403
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://test.evil.com", ""])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("https://evil.example.com", "null", "http://test.evil.com", "", "//test", "evil://test"),
+        *("http://[", "http://a@test", "http://test:81", "test"),
+    ],
+)
 async def test_page_of_another_site_is_refused(feed: RunningApp, api: Api, origin: str) -> None:
     async with SocketClient(feed, FEED, headers={"origin": origin}) as socket:
         assert (socket.status, socket.problem["code"]) == (403, "forbidden")
-    assert (await access_row(api, socket.request_id))["status"] == 403
+    row = await access_row(api, socket.request_id)
+    told = {name: row[name] for name in ("status", "route", "module", "operation", "privilege")}
+    assert told == {
+        "status": 403,
+        "route": FEED,
+        "module": "feeds",
+        "operation": "follow",
+        "privilege": READ,
+    }
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, "http://test", "https://test", "http://localhost:8000"])

@@ -59,7 +59,7 @@ class ThreadService:
             people = {*keys, caller.user_pk}
             _fits(people)
             await self.members.add(_key(thread), people, read_number=0)
-        await self.live.tell(Hint("members", thread.id))
+        await self.live.tell(self.uow, Hint("members", thread.id))
         return await self.read(thread.id, caller)
 
     async def add_members(self, id: UUID, data: MembersAdd, caller: Principal) -> ThreadRead:
@@ -71,7 +71,7 @@ class ThreadService:
             _fits(present | joining)
             await self.members.add(_key(thread), joining, thread.last_number)
         if joining:
-            await self.live.tell(Hint("members", id))
+            await self.live.tell(self.uow, Hint("members", id))
         return await self.read(id, caller)
 
     async def remove_member(self, id: UUID, user_id: UUID, caller: Principal) -> None:
@@ -84,7 +84,7 @@ class ThreadService:
             if member.user_pk != own.user_pk and thread.creator_pk != caller.user_pk:
                 raise Forbidden("Only who began the thread takes others out.")
             await self.members.remove(member)
-        await self.live.tell(Hint("members", id))
+        await self.live.tell(self.uow, Hint("members", id))
 
     async def mark_read(self, id: UUID, data: ReadMark, caller: Principal) -> ThreadRead:
         """Moves the caller's mark forward, never back. Raises NotFound, Invalid for a number that is not there."""
@@ -94,7 +94,7 @@ class ThreadService:
                 raise Invalid.field("number", "There is no message of this number yet.")
             has_moved = await self.members.mark_read(own, data.number)
         if has_moved:
-            await self.live.tell(Hint("read", id, caller.user_id))
+            await self.live.tell(self.uow, Hint("read", id, caller.user_id))
         return await self.read(id, caller)
 
     async def _known(self, ids: Sequence[UUID], field: str) -> Collection[int]:

@@ -82,12 +82,15 @@ class LiveThreads:
             if not own:
                 self._sockets.pop(user_id, None)
 
-    async def tell(self, hint: Hint) -> None:
-        """Sends a hint to whoever is in the thread. For after the commit: what fails here is no failure of it."""
+    async def tell(self, uow: UnitOfWork, hint: Hint) -> None:
+        """Sends a hint to whoever is in the thread: after the commit of `uow`, and what fails here is no failure of it.
+
+        Raises RuntimeError inside of a transaction: it may still come to nothing, and who looks finds nothing yet.
+        """
+        if uow.is_open:
+            raise RuntimeError("what is not committed must not be told")
         try:
-            members = (await MemberRepository(UnitOfWork(self._database)).of([hint.thread_id])).get(
-                hint.thread_id, []
-            )
+            members = (await MemberRepository(uow).of([hint.thread_id])).get(hint.thread_id, [])
         except AppError as error:
             logger("server").warning("messenger.not_told", reason=error.detail)
             return

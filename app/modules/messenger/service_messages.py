@@ -52,16 +52,20 @@ class MessageService:
         return await self._told(thread_id, row.id, caller)
 
     async def update(self, thread_id: UUID, id: UUID, data: MessageWrite, caller: Principal) -> MessageRead:
-        """Changes one's own message. Raises NotFound, Forbidden."""
+        """Changes one's own message. The same text again is no change. Raises NotFound, Forbidden."""
         async with self.uow.transaction():
-            await self.messages.update(await self._own(thread_id, id, caller), {"text": data.text})
+            row = await self._own(thread_id, id, caller)
+            before = row.version
+            await self.messages.update(row, {"text": data.text})
+        if row.version == before:
+            return await self.messages.read_in(thread_id, id, caller.user_pk)
         return await self._told(thread_id, id, caller)
 
     async def delete(self, thread_id: UUID, id: UUID, caller: Principal) -> None:
         """Deletes one's own message. Raises NotFound, Forbidden."""
         async with self.uow.transaction():
             await self.messages.delete(await self._own(thread_id, id, caller))
-        await self.live.tell(Hint("message", thread_id, id))
+        await self.live.tell(self.uow, Hint("message", thread_id, id))
 
     async def restore(self, thread_id: UUID, id: UUID, caller: Principal) -> MessageRead:
         """Brings one's own message back. Raises NotFound, Forbidden."""
@@ -70,7 +74,7 @@ class MessageService:
         return await self._told(thread_id, id, caller)
 
     async def _told(self, thread_id: UUID, id: UUID, caller: Principal) -> MessageRead:
-        await self.live.tell(Hint("message", thread_id, id))
+        await self.live.tell(self.uow, Hint("message", thread_id, id))
         return await self.messages.read_in(thread_id, id, caller.user_pk)
 
     async def _own(self, thread_id: UUID, id: UUID, caller: Principal, *, deleted: bool = False) -> Message:

@@ -1,13 +1,20 @@
 """What reaches the sockets of those in a thread, and of nobody else."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from app.core.context import acting_as
+from app.core.errors import Conflict
+from app.core.transaction import UnitOfWork
+from app.modules.messenger.repository_members import MemberRepository
+from app.modules.messenger.schemas import MessageWrite
 from app.modules.messenger.service_live import TOPIC, Hint, LiveThreads
-from tests.api import Api
+from app.modules.messenger.service_messages import MessageService
+from tests.api import Api, assert_problem
 from tests.backend import RunningApp
-from tests.modules.messenger.support import begin, following, person, post
+from tests.modules.messenger.support import begin, following, person, post, texts
 from tests.socket_client import SocketClient
 
 MESSAGE = {"id", "thread_id", "number", "author_id", "author", "text", "created_at", "updated_at", "version"}
@@ -75,9 +82,10 @@ async def test_everything_that_happens_in_a_thread_is_told(app: RunningApp, api:
 async def test_what_changes_nothing_is_not_told(app: RunningApp, api: Api) -> None:
     ann, bob = await person(api), await person(api)
     thread = await begin(ann, bob)
-    await post(ann, thread)
+    message = await post(ann, thread)
     async with following(app, bob.access_token) as socket:
         await ann.post(f"messenger/threads/{thread}/read", {"number": 1})
+        await ann.patch(f"messenger/threads/{thread}/messages/{message['id']}", {"text": message["text"]})
         await ann.post(f"messenger/threads/{thread}/members", {"user_ids": [bob.id]})
         await ann.post(f"messenger/threads/{thread}/messages", {"text": ""})
         await socket.silent()
@@ -137,13 +145,43 @@ async def test_nothing_is_told_that_was_not_committed(
     thread = await begin(ann)
     told: list[Hint] = []
 
-    async def tell(_self: LiveThreads, hint: Hint) -> None:
+    async def tell(_self: LiveThreads, _uow: UnitOfWork, hint: Hint) -> None:
         assert (await ann.get(f"messenger/threads/{thread}/messages/{hint.about}")).status_code == 200
         told.append(hint)
 
     monkeypatch.setattr(LiveThreads, "tell", tell)
     message = await post(ann, thread)
     assert [str(hint.about) for hint in told] == [message["id"]]
+
+
+async def test_what_was_rolled_back_is_not_told(
+    app: RunningApp, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await person(api)
+    thread = await begin(ann)
+
+    async def fails(*_arguments: object) -> bool:
+        raise Conflict("After the message, before the commit.")
+
+    monkeypatch.setattr(MemberRepository, "mark_read", fails)
+    async with following(app, ann.access_token) as socket:
+        refused = await ann.post(f"messenger/threads/{thread}/messages", {"text": "Soup?"})
+        assert_problem(refused, 409, "conflict")
+        await socket.silent()
+    assert await texts(ann, thread) == []
+
+
+async def test_part_of_a_larger_transaction_is_not_told(app: RunningApp, api: Api) -> None:
+    """Whoever joins writes of this module to others has to tell of them behind the commit."""
+    ann = await person(api)
+    thread = UUID(await begin(ann))
+    uow, live = UnitOfWork(app.platform.database), LiveThreads(app.platform)
+    caller = await app.kernel.authenticator.authenticate(ann.access_token)
+    data = MessageWrite(text="Soup?")
+    with acting_as("test", origin="job"), pytest.raises(RuntimeError, match="not committed"):
+        async with uow.transaction():
+            await MessageService(uow, live).post(thread, data, caller)
+    assert await texts(ann, str(thread)) == []
 
 
 async def test_gap_is_told_to_everybody(app: RunningApp, api: Api) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import signal
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,13 @@ async def url(app: RunningApp) -> AsyncIterator[str]:
     """The socket's address at a server of this process."""
     port = free_port()
     config = uvicorn.Config(
-        app.app, port=port, lifespan="off", log_config=None, access_log=False, ws_max_size=SERVER_FRAME_BYTES
+        app.app,
+        port=port,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        ws="app.core.socket_protocol:SocketProtocol",
+        ws_max_size=SERVER_FRAME_BYTES,
     )
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
@@ -90,12 +98,12 @@ async def test_refused_handshake_is_a_problem(url: str) -> None:
     assert json.loads(refused.value.response.body or b"")["code"] == "forbidden"
 
 
-async def test_program_bounds_frames_and_logs_no_query(tmp_path: Path) -> None:
-    """As `python -m app serve` starts it: a frame is cut off before it is in memory; a query stays out of the log."""
+async def test_program_bounds_frames_logs_no_query_and_says_that_it_stops(tmp_path: Path) -> None:
+    """As `python -m app serve` starts it. A frame that is too large is cut off before it is in memory."""
     root = copy_project(tmp_path / "tessera")
-    with Program(
-        root, {"ENVIRONMENT": "development", "DATABASE_URL": "sqlite+aiosqlite:///./x.db"}
-    ).serving() as served:
+    program = Program(root, {"ENVIRONMENT": "development", "DATABASE_URL": "sqlite+aiosqlite:///./x.db"})
+    program.must("init-db")
+    with program.serving(path="/health/ready") as served:
         url = served.url.replace("http://", "ws://") + LIVE
         async with connect(f"{url}?token=9f3c-not-for-the-log") as socket:
             await socket.send("x" * (SERVER_FRAME_BYTES + 1))
@@ -104,3 +112,16 @@ async def test_program_bounds_frames_and_logs_no_query(tmp_path: Path) -> None:
         assert "9f3c" not in log + served.output
         (event,) = [one for one in map(json.loads, log.splitlines()) if one["event"] == "bus.local"]
         assert "CACHE_URL is empty" in event["reason"]
+
+        async with connect(url) as stranger:
+            served.process.send_signal(signal.SIGTERM)
+            assert await close_code(stranger) == 1012
+        assert await asyncio.to_thread(served.process.wait, 10) == -signal.SIGTERM
+    assert sockets_of(root / "x.db") == [(101, "close 1009"), (101, "close 1012")]
+
+
+def sockets_of(file: Path) -> list[tuple[int, str]]:
+    """Status and end of each socket, as the access log has them."""
+    with closing(sqlite3.connect(file)) as database:
+        query = "SELECT status, error_class FROM audit_access WHERE method = 'WS' ORDER BY occurred_at"
+        return database.execute(query).fetchall()
