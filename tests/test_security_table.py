@@ -19,6 +19,7 @@ REQUIRED = """
     K01-K05 K08-K15
     Z01-Z03 Z05 Z07-Z08 Z11-Z12 Z14-Z19 Z21-Z24
     L03 L06-L07 L09 L11 L13-L18
+    W01-W08
 """
 COLUMNS = ["Id", "What must hold", "From", "Shown by", "Differently, and why"]
 REFERENCE = re.compile(r"`(tests/[\w/]+\.py)::(test_\w+)(?:\[[^`]+\])?`")
