@@ -153,8 +153,10 @@ async def test_frozen_server_costs_three_slow_calls(
         began = time.monotonic()
         assert await redis_cache.get("key") is None
         durations.append(time.monotonic() - began)
-    assert sum(duration > 0.1 for duration in durations) == 3
-    assert max(durations) < 1
+    are_slow = [duration > 0.1 for duration in durations]
+    assert are_slow[:3] == [True] * 3
+    assert sum(are_slow) <= 6, "all of them would be twenty; a busy machine may be slow by itself"
+    assert max(durations) < 2
     assert not await redis_cache.ping()
     server.resume()
     assert await redis_cache.get("key") is None
