@@ -1,18 +1,19 @@
 """Builds the app out of its parts. Nobody imports this module but the server."""
 
-import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
 import app as package
 from app.composition import assemble_kernel, audit_settings, close, open_platform, seal_rules, sealing
 from app.core import telemetry
 from app.core.audit.writer import AccessWriter
 from app.core.clients import ClientAddress
+from app.core.collector import settle, undisturbed
 from app.core.config import ROOT, RefusedStart, Settings, get_settings
 from app.core.handlers import install
 from app.core.logging import CHANNELS, configure, logger
@@ -26,6 +27,7 @@ from app.core.middleware.rate_limit import RateLimitMiddleware
 from app.core.middleware.request_id import RequestIdMiddleware
 from app.core.middleware.security_headers import SecurityHeadersMiddleware
 from app.core.module import Catalog
+from app.core.routing import ModuleRouter, ModuleTable, remember_queries
 from app.openapi import describe, operation_id
 from app.pages.routes import page_routes
 from app.registry import (
@@ -43,12 +45,14 @@ SPOOL = ROOT / "data" / "spool"
 _log = logger("server")
 
 
+@undisturbed()
 def create_app(settings: Settings | None = None, catalog: Catalog | None = None) -> FastAPI:
     """The app for these settings. Raises RefusedStart, FaultyModules."""
     settings = settings or get_settings()
     if faults := settings.violations():
         raise RefusedStart(faults)
     catalog = catalog or discover()
+    remember_queries()
     app = FastAPI(
         title="Tessera",
         version=package.__version__,
@@ -63,7 +67,7 @@ def create_app(settings: Settings | None = None, catalog: Catalog | None = None)
     app.state.access_writer = AccessWriter(SPOOL)
     app.state.seal_rules = seal_rules(settings)
     app.router.routes.extend(page_routes(docs_enabled=settings.docs, version=package.__version__))
-    _include(app, catalog)
+    table = _include(app, catalog)
     install(app)
     _add_middleware(app, settings)
     describe(app)
@@ -73,18 +77,25 @@ def create_app(settings: Settings | None = None, catalog: Catalog | None = None)
         + shape_faults(repositories())
     ):
         raise FaultyModules(faults)
+    app.router.routes.insert(0, table)
     if settings.metrics:
         telemetry.enable()
     return app
 
 
-def _include(app: FastAPI, catalog: Catalog) -> None:
-    """Every module's routers; each looks at its prefix before it looks at its routes."""
+def _include(app: FastAPI, catalog: Catalog) -> ModuleTable:
+    """Every module's routers; how they are found."""
+    included: list[tuple[BaseRoute, ModuleRouter]] = []
+    lifespan = app.router.lifespan_context
     for module in catalog.modules:
         for router in module.routers:
             prefix = API_PREFIX if router is module.router else ""
             router.open(prefix, module.name)
             app.include_router(router, prefix=prefix)
+            included.append((app.routes[-1], router))
+    # FastAPI wraps each router's into those before: some hundreds of them would be too deep to enter. They have none.
+    app.router.lifespan_context = lifespan
+    return ModuleTable(included, API_PREFIX)
 
 
 def _pages(app: FastAPI) -> set[str]:
@@ -148,10 +159,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     kernel.reset_mails.start()
     seals = sealing(platform.database, app.state.seal_rules)
     seals.start()
-    # What lives now lives as long as the process: keeping it out of the collector's sight saves a third.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    settle()
     try:
         yield
     finally:

@@ -1,7 +1,8 @@
 """Finds the modules and checks them: adding a folder adds a module, and what is wrong with it stops the start."""
 
 import pkgutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
@@ -12,6 +13,7 @@ from starlette.routing import BaseRoute
 
 import app.modules
 from app.auth.dependencies import AnyGuard, guards_of
+from app.core.collector import undisturbed
 from app.core.entity import table_of
 from app.core.module import Catalog, Module
 from app.core.repository import BaseRepository
@@ -30,6 +32,7 @@ class FaultyModules(Exception):
 
 
 @cache
+@undisturbed()
 def discover() -> Catalog:
     """Every `app/modules/*/module.py`, lowest first. Raises FaultyModules."""
     return catalog_of([_module_in(folder) for folder in _folders()])
@@ -57,7 +60,8 @@ def _module_in(folder: str) -> Module:
 
 def catalog_of(modules: Sequence[Module]) -> Catalog:
     """The modules, checked and in order. Raises FaultyModules."""
-    faults = [fault for module in modules for fault in declaration_faults(module, modules)]
+    names = Counter(module.name for module in modules)
+    faults = [fault for module in modules for fault in declaration_faults(module, names)]
     if faults:
         raise FaultyModules(faults)
     by_name = {module.name: module for module in modules}
@@ -70,21 +74,20 @@ def catalog_of(modules: Sequence[Module]) -> Catalog:
     return Catalog(tuple(by_name[name] for name in order))
 
 
-def declaration_faults(module: Module, others: Sequence[Module]) -> Iterator[str]:
-    """What is wrong with one declaration."""
-    names = [other.name for other in others]
-    codes = [privilege.code for privilege in module.privileges]
-    if names.count(module.name) > 1:
+def declaration_faults(module: Module, names: Mapping[str, int]) -> Iterator[str]:
+    """What is wrong with one declaration; `names` counts those of all modules."""
+    codes = Counter(privilege.code for privilege in module.privileges)
+    if names[module.name] > 1:
         yield f"{module.name}: another module has the same name"
     for name in module.depends_on:
         if name not in names:
             yield f"{module.name}: depends on {name}, which is not there"
-    for code in codes:
+    for code in codes.elements():
         if code.partition(":")[0] != module.name:
             yield f"{module.name}: declares {code}, which is not in its name"
-        if codes.count(code) > 1:
+        if codes[code] > 1:
             yield f"{module.name}: declares {code} twice"
-    for code in {code for granted in module.grants.values() for code in granted} - set(codes):
+    for code in {code for granted in module.grants.values() for code in granted} - codes.keys():
         yield f"{module.name}: grants {code}, which it does not declare"
     yield from route_faults(module)
 
@@ -130,11 +133,9 @@ def naked_routes(routes: Sequence[BaseRoute], allowed: Iterable[str]) -> list[st
 def repeated_names(routes: Sequence[BaseRoute]) -> list[str]:
     """Endpoint functions of the same name: the name is the operation's id in the OpenAPI document."""
     contexts = [context for context in iter_route_contexts(routes) if guards_at(context)]
-    names = [str(context.name) for context in contexts]
+    names = Counter(str(context.name) for context in contexts)
     return [
-        f"{label(c)}: another endpoint is called {c.name} too"
-        for c in contexts
-        if names.count(str(c.name)) > 1
+        f"{label(c)}: another endpoint is called {c.name} too" for c in contexts if names[str(c.name)] > 1
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pydantic import BaseModel
 from sqlmodel import SQLModel
@@ -79,18 +80,18 @@ class Module:
         return (self.router,) if self.root_router is None else (self.router, self.root_router)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalog:
     """The modules that this program consists of, lowest first."""
 
     modules: tuple[Module, ...]
 
-    @property
+    @cached_property
     def privileges(self) -> dict[str, Privilege]:
         """Every declared privilege by its code."""
         return {privilege.code: privilege for module in self.modules for privilege in module.privileges}
 
-    @property
+    @cached_property
     def assignable(self) -> dict[str, Module]:
         """The modules that a role may be given as a whole: those with a read privilege, unless restricted."""
         return {

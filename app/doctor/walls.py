@@ -22,8 +22,11 @@ def neighbours_by_the_door(sources: Sources) -> Iterator[str]:
 
 def listed_is_used(sources: Sources) -> Iterator[str]:
     """`depends_on` names exactly the modules that a module imports from."""
+    targets: dict[str | None, set[str]] = {}
+    for source in sources.below("app/modules"):
+        targets.setdefault(module_of(source.name), set()).update(sources.targets(source))
     for folder, module in modules(sources).items():
-        used = {module_of(t) for s in sources.below(folder) for t in sources.targets(s)} - {None, module}
+        used = {module_of(target) for target in targets[module]} - {None, module}
         listed = depends_on(sources[f"{folder}/module.py"])
         for name in sorted(str(name) for name in used - listed):
             yield f"{module} uses {name} without listing it in depends_on"
