@@ -10,6 +10,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import asyncpg
@@ -88,7 +89,7 @@ def prepared(cores: Cores, settings: Mapping[str, str] | None = None) -> Iterato
     with ExitStack() as stack:
         with started_on(cores.others):
             stack.enter_context(postgres)
-        variables = _variables(postgres.create_database("bench"))
+        variables = settings_for(postgres.create_database("bench"))
         for command in ("init-db", "seed"):
             run_command(command, variables)
         yield Ground(cores, postgres, variables, populate(driver_url(variables["DATABASE_URL"])))
@@ -113,11 +114,23 @@ def served(
     ground: Ground, name: str, module: Callable[[int], Sequence[str]] | None = None
 ) -> Iterator[ServerProcess]:
     """The program, or a variant of it that another module of Python serves. Raises ServerError."""
+    with started(name, ground.variables, ground.cores, module) as process:
+        yield process
+
+
+@contextmanager
+def started(
+    name: str,
+    variables: Mapping[str, str],
+    cores: Cores,
+    module: Callable[[int], Sequence[str]] | None = None,
+) -> Iterator[ServerProcess]:
+    """The same with these settings, on whatever database and of whatever project they name."""
     process = ServerProcess(name)
     try:
-        variables = {**ground.variables, "LOG_DIR": str(process.folder / "logs")}
-        with started_on(ground.cores.programs):
-            _launch(process, variables, module or (lambda port: _serve(port, 1)), "/health/ready")
+        given = {**variables, "LOG_DIR": str(process.folder / "logs")}
+        with started_on(cores.programs):
+            _launch(process, given, module or (lambda port: _serve(port, 1)), "/health/ready")
         yield process
     finally:
         _end(process)
@@ -133,10 +146,10 @@ def version_of(postgres: PostgresServer) -> str:
     return str(postgres.query("SHOW server_version")[0][0]).split()[0]
 
 
-def _variables(url: str) -> dict[str, str]:
+def settings_for(url: str, root: Path = ROOT) -> dict[str, str]:
     """Production, so that what is measured is what people run. `.env` has no say in what is named here."""
     return {
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(root),
         "LC_ALL": "C.UTF-8",
         "ENVIRONMENT": "production",
         "DATABASE_URL": url,
@@ -151,11 +164,11 @@ def _variables(url: str) -> dict[str, str]:
     }
 
 
-def run_command(name: str, variables: Mapping[str, str]) -> None:
-    """One command of the program. Raises DevError."""
+def run_command(name: str, variables: Mapping[str, str], root: Path = ROOT) -> None:
+    """One command of the program in this folder. Raises DevError."""
     done = subprocess.run(
         [sys.executable, "-m", "app", name],
-        cwd=ROOT,
+        cwd=root,
         env={**server_environment(), **variables},
         capture_output=True,
         text=True,
