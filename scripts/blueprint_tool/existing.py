@@ -1,9 +1,13 @@
 """The modules that are there already, read from their files: a module that does not start can be read too."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from blueprint_tool.identifiers import table_identifiers
+
+_TELLING = ("Resource", "ModuleRouter", "Module", "Index", "live_index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,7 +15,7 @@ class Existing:
     """A module that is there.
 
     `path`: below the API; `entities`: class and table of each that has calls of its own; `operations`: names of its
-    calls, which are ids in the OpenAPI document.
+    calls, which are ids in the OpenAPI document; `classes`: all of them; `identifiers`: names of tables and indexes.
     """
 
     module: str
@@ -21,6 +25,8 @@ class Existing:
     depends_on: tuple[str, ...] = ()
     is_generated: bool = False
     operations: frozenset[str] = frozenset()
+    classes: frozenset[str] = frozenset()
+    identifiers: frozenset[str] = frozenset()
 
 
 def existing_modules(root: Path) -> tuple[Existing, ...]:
@@ -32,10 +38,10 @@ def existing_modules(root: Path) -> tuple[Existing, ...]:
 
 def _read(folder: Path) -> Existing:
     trees = _trees(folder)
-    tables = _tables(trees)
-    models = [_word(value) for call in _calls(trees, "Resource") for value in _given(call, "model")]
-    routers = [call for call in _calls(trees, "ModuleRouter") if call.args]
-    needs = [value for call in _calls(trees, "Module") for value in _given(call, "depends_on")]
+    tables, calls = _tables(trees), _calls(trees)
+    models = [_word(value) for call in calls["Resource"] for value in _given(call, "model")]
+    routers = [call for call in calls["ModuleRouter"] if call.args]
+    needs = [value for call in calls["Module"] for value in _given(call, "depends_on")]
     return Existing(
         module=folder.name,
         path=next((_word(call.args[0]) for call in routers), f"/{folder.name}"),
@@ -45,6 +51,20 @@ def _read(folder: Path) -> Existing:
         is_generated=(folder / "blueprint.json").is_file(),
         operations=frozenset(
             node.name for tree in trees for node in tree.body if isinstance(node, ast.AsyncFunctionDef)
+        ),
+        classes=frozenset(
+            node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)
+        ),
+        identifiers=frozenset(
+            [
+                *(name for table in tables.values() for name in table_identifiers(table)),
+                *(
+                    _word(call.args[0])
+                    for kind in ("Index", "live_index")
+                    for call in calls[kind]
+                    if call.args
+                ),
+            ]
         ),
     )
 
@@ -73,11 +93,14 @@ def _tables(trees: list[ast.Module]) -> dict[str, str]:
     }
 
 
-def _calls(trees: list[ast.Module], name: str) -> Iterator[ast.Call]:
+def _calls(trees: list[ast.Module]) -> dict[str, list[ast.Call]]:
+    """The calls of the classes that tell of a module, by name. One walk: with many modules there is much to walk."""
+    found: dict[str, list[ast.Call]] = {name: [] for name in _TELLING}
     for tree in trees:
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and _word(node.func) == name:
-                yield node
+            if isinstance(node, ast.Call) and (name := _word(node.func)) in found:
+                found[name].append(node)
+    return found
 
 
 def _given(call: ast.Call, name: str) -> list[ast.expr]:

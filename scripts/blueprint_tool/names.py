@@ -18,6 +18,17 @@ _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _A = re.compile(r"eu|ewe|one|once|ubiq|uk|un(i(?!n|m)|i?$)|ur[aeiou]|us[aei]|ut[ei]|url")
 _AN = re.compile(r"heir|honest|honou?r|hour|html|http|sms|sql|xml|x-?ray|mp|nda")
 
+_OF_LIBRARIES = "is a name that pydantic or SQLModel uses"
+# What no attribute and no relation can be called, and why.
+_FIELDS = (
+    (reserved.COLUMNS, "is a column that every table has anyway"),
+    (reserved.KEYWORDS, "is a word of Python"),
+    (reserved.ALIASES, "is a word of SQL"),
+    (reserved.TYPES, "means something else in the code: say what it is of, such as start_date"),
+    (reserved.CLASS_MEMBERS, _OF_LIBRARIES),
+    ({"l"}, "is taken for the digit one in many fonts"),
+)
+
 
 def singular(entity: str) -> str:
     """`PortCall` is `port_call`, `HTTPRoute` is `http_route`."""
@@ -85,17 +96,12 @@ def relation_fault(name: str) -> str | None:
         return "is no name of a field: lower case letters and digits, words with single underscores between"
     if len(name) > MAX_FIELD:
         return f"is too long: at most {MAX_FIELD} characters"
-    if name in reserved.COLUMNS:
-        return "is a column that every table has anyway"
-    if name in reserved.KEYWORDS:
-        return "is a word of Python"
-    if name in reserved.TYPES:
-        return "is a type in the code: say what it is of, such as start_date"
-    if name in reserved.CLASS_MEMBERS or name.startswith("model_"):
-        return "is a name that pydantic or SQLModel uses"
-    if name.endswith("_pk"):
-        return "ends in _pk, as only keys do"
-    return None
+    for words, fault in _FIELDS:
+        if name in words:
+            return fault
+    if name.startswith("model_"):
+        return _OF_LIBRARIES
+    return "ends in _pk, as only keys do" if name.endswith("_pk") else None
 
 
 def _is_snake(name: str) -> bool:

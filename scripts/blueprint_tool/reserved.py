@@ -25,11 +25,14 @@ SQL = _words(
     current_date current_role current_schema current_time current_timestamp current_user default deferrable delete
     desc distinct do drop else end escape except exists false fetch for foreign freeze from full grant group having
     if ilike in index initially inner insert intersect into is isnull join lateral leading left like limit localtime
-    localtimestamp natural new not notnull null of off offset old on only or order outer over overlaps placing
+    localtimestamp natural new not nothing notnull null of off offset old on only or order outer over overlaps placing
     primary references returning right select session_user set similar some symmetric system_user table tablesample
     then to trailing transaction true union unique update user using values variadic verbose when where window with
     """
 )
+
+# Those of them that can't be the name of a joined table unless they are quoted, which SQLAlchemy does not know.
+ALIASES = _words("collation concurrently lateral nothing returning tablesample")
 
 # Columns that every table has, or gets with an option.
 COLUMNS = _words(
@@ -41,15 +44,15 @@ COLUMNS = _words(
 # Names of pydantic's and SQLModel's classes, and of ours: a field of that name would hide them.
 CLASS_MEMBERS = _words(
     """
-    construct copy dict from_orm json metadata parse_file parse_obj parse_raw registry schema schema_json searchable
+    cls construct copy dict from_orm json metadata parse_file parse_obj parse_raw registry schema schema_json searchable
     sqlmodel_update update_forward_refs validate
     """
 )
 
-# Types that the code of a class names: a field `date` with a default would stand for the type in all further lines.
+# What the code of a class names: a field `date` with a default would stand for the type in all further lines.
 TYPES = _words(
     """
-    bool bytes classmethod date datetime float frozenset int list object property set staticmethod str super tuple
+    bool bytes classmethod date datetime float frozenset int list now object property set staticmethod str super tuple
     uuid
     """
 )
@@ -75,11 +78,11 @@ BUILTINS = frozenset(dir(builtins))
 # Endings of the classes that are made for an entity: `Product` has a `ProductRead`.
 SUFFIXES = ("Create", "Update", "Summary", "Read", "Query", "Search", "Ref", "Repository", "Service")
 
-# Folders of modules, and paths below the API and beside it.
+# Folders of modules, paths below the API and beside it, and members of a service, which knows others by their tables.
 MODULES = _words(
     """
-    admin alembic_version api app assets auth console core docs health metrics modules openapi redoc reset_password
-    static system tests uow
+    admin alembic_version api app assets auth console core create delete docs health key_of keys_of metrics modules
+    openapi page page_mine read redoc reset_password restore search static system tests uow update
     """
 )
 LIBRARY = sys.stdlib_module_names

@@ -18,8 +18,12 @@ THERE = (
         {"Lamp": "lamps"},
         frozenset({"lamps", "lamp_bulbs"}),
         ("users",),
+        is_generated=True,
         operations=frozenset({"read_tide_table"}),
+        classes=frozenset({"Lamp", "LampRead", "SeasonOwnerRef"}),
+        identifiers=frozenset({"lamps", "pk_lamps", "uq_lamps_id", "ix_quays_live_depth_id"}),
     ),
+    Existing("docks", "/docks", {"Dock": "docks"}, frozenset({"docks"})),
     Existing("buoys", "/buoys", {"Buoy": "buoys"}, frozenset({"buoys"}), ("wharfs",), is_generated=True),
 )
 ATTRIBUTE = '{"name": "title", "type": "string"}'

@@ -1,6 +1,6 @@
 """What rows that are there get in a new column; and texts brought into the style of the house."""
 
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any, get_args
 from uuid import UUID
@@ -37,14 +37,25 @@ def filled(kind: AttributeType, **options: Any) -> str | None:
         ("date", {}, "1970-01-01"),
         ("uuid", {}, "0" * 32),
         ("string", {"unique": True}, None),
+        ("email", {}, None),
+        ("url", {}, None),
+        ("email", {"has_default": True, "default": "ada@example.com"}, "ada@example.com"),
+        ("int", {"max": -3}, "-3"),
+        ("date", {"min": date(2020, 2, 29)}, "2020-02-29"),
+        ("date", {"max": date(1, 1, 1)}, "0001-01-01"),
+        ("datetime", {"max": datetime(1, 1, 1, tzinfo=UTC)}, "0001-01-01 00:00:00.000000"),
+        ("decimal", {"max": Decimal("-1E-8"), "precision": 18, "scale": 8}, "-0.00000001"),
+        ("float", {"min": 1e300}, "1e+300"),
+        ("json", {"has_default": True, "default": "x"}, '"x"'),
+        ("json", {"has_default": True, "default": True}, "true"),
     ],
 )
 def test_filling(kind: AttributeType, options: dict[str, Any], expected: str | None) -> None:
     assert filled(kind, **options) == expected
 
 
-@pytest.mark.parametrize("kind", get_args(AttributeType))
-def test_every_type_has_a_filling(kind: AttributeType) -> None:
+@pytest.mark.parametrize("kind", sorted({*get_args(AttributeType)} - {"email", "url", "enum"}))
+def test_every_other_type_has_a_filling(kind: AttributeType) -> None:
     assert isinstance(filled(kind), str)
 
 

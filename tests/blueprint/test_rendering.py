@@ -160,6 +160,27 @@ def test_keys_and_uniqueness_are_in_the_table() -> None:
     assert {f"class Boat{name}(SQLModel, table=True)" in models for name in ("Pilot", "Winch")} == {True}
 
 
+def test_fields_hide_nothing_that_later_lines_need() -> None:
+    attributes = [
+        '{"name": "hidden", "type": "bool", "default": false}',
+        '{"name": "replaced_whole", "type": "int", "default": 1}',
+        '{"name": "code_word", "type": "string", "secret": true}',
+        '{"name": "papers", "type": "json", "secret": true}',
+        '{"name": "finite_filter", "type": "string"}',
+        '{"name": "none", "type": "string"}',
+        '{"name": "timeout_error", "type": "string"}',
+    ]
+    blueprint = read_it(f'[{{"name": "Boat", "table": "boats", "attributes": [{", ".join(attributes)}]}}]')
+    files = formatted(render(blueprint.entities[0], blueprint), ROOT)
+    models, schemas = (module_file(files, name) for name in ("models", "schemas"))
+    assert "sa_column_kwargs=_hidden()" in models
+    assert "hidden as _hidden" in models
+    assert "replaced_whole as _replaced_whole" in models
+    assert "BoatFiniteFilter = Annotated" in schemas
+    assert "BoatNone = Annotated" in schemas
+    assert "BoatTimeoutError = Annotated" in schemas
+
+
 def test_entity_that_is_referred_to_must_be_in_the_blueprint() -> None:
     blueprint = read_it(f'[{TARGETS}, {{"name": "Boat", "table": "boats", {VARIANTS["rich"]}}}]')
     boat = blueprint.entities[-1]

@@ -1,8 +1,9 @@
 """What rows that are there already get in a new column: the attribute's default, else the plainest allowed value."""
 
 import json
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,44 +12,52 @@ from blueprint_tool.model import Attribute, Entity
 _PLAIN: dict[str, Any] = {
     "int": 0,
     "bigint": 0,
-    "float": 0,
-    "decimal": 0,
+    "float": 0.0,
+    "decimal": Decimal(0),
     "bool": False,
-    "date": "1970-01-01",
-    "datetime": "1970-01-01 00:00:00.000000",
+    "date": date(1970, 1, 1),
+    "datetime": datetime(1970, 1, 1, tzinfo=UTC),
     "uuid": UUID(int=0),
     "json": {},
+    "string": "",
+    "text": "",
 }
-_NUMBERS = {"int", "bigint", "float", "decimal"}
 
 
 def fillings(entities: Iterable[Entity]) -> dict[str, dict[str, str]]:
-    """By table and column. What must be unique has none: no value fits every row."""
-    return {
-        entity.table: {
-            attribute.name: constant(_value(attribute))
-            for attribute in entity.attributes
-            if not attribute.unique
-        }
-        for entity in entities
-    }
+    """By table and column; none for what must be unique, as no value fits every row, and where no value is plain."""
+    return {entity.table: dict(_of(entity)) for entity in entities}
+
+
+def _of(entity: Entity) -> Iterator[tuple[str, str]]:
+    for one in entity.attributes:
+        value = None if one.unique else _value(one)
+        if value is not None:
+            yield one.name, constant(value, is_json=one.type == "json")
 
 
 def _value(attribute: Attribute) -> Any:
+    """None where there is none: an address that nobody has would be a lie."""
     if attribute.has_default and attribute.default is not None:
         return attribute.default
     if attribute.choices:
         return attribute.choices[0]
-    plain = _PLAIN.get(attribute.type, "")
-    return max(plain, attribute.min) if attribute.min is not None and attribute.type in _NUMBERS else plain
+    plain = _PLAIN.get(attribute.type)
+    if attribute.min is not None and plain < attribute.min:
+        return attribute.min
+    return attribute.max if attribute.max is not None and plain > attribute.max else plain
 
 
-def constant(value: Any) -> str:
-    """As the text between quotes that both databases turn into the column's type."""
+def constant(value: Any, *, is_json: bool = False) -> str:
+    """As a text that PostgreSQL reads as the column's type: decimals in plain digits, instants in UTC."""
+    if is_json:
+        return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, UUID):
         return value.hex
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+    return str(value)

@@ -122,13 +122,13 @@ def _merge(path: str, remembered: str | None, there: str, wanted: str | None, ba
     if base is None or digest(base) != remembered:
         return FileChange(path, Verdict.CONFLICT, there, wanted, patch(path, there, wanted))
     text = merged(base, there, wanted) if wanted is not None else None
-    if text is None or not _is_readable(path, text):
+    if text is None or not is_readable(path, text):
         return FileChange(path, Verdict.CONFLICT, there, wanted, patch(path, base, wanted))
     return FileChange(path, Verdict.KEPT if text == there else Verdict.MERGED, there, text)
 
 
-def _is_readable(path: str, text: str) -> bool:
-    """Lines can fit together and the program still be none."""
+def is_readable(path: str, text: str) -> bool:
+    """Whether it is a program, where it has to be one: lines can fit together and still be none."""
     try:
         return not path.endswith(".py") or bool(ast.parse(text))
     except SyntaxError:

@@ -49,15 +49,15 @@ def _lines(result: Result, request: Request) -> Iterator[str]:
         for change in result.written:
             yield patch(change.path, change.before, change.after).rstrip("\n")
     for plan in result.plans:
-        yield f"{plan.entity.module:<24}{_state(plan)}{_counted(plan)}"
+        yield f"{plan.entity.module:<23} {_state(plan)}{_counted(plan)}"
         for change in plan.changes:
             if change.verdict in _TOLD:
                 hint = f" ({_hint(plan)})" if change.verdict is Verdict.ABSENT else ""
                 yield f"    {change.path}: {change.verdict}{hint}"
     for module in result.removed:
-        yield f"{module:<24}removed: {sum(module in c.path.split('/') for c in result.written)} files in its folders"
+        yield f"{module:<23} removed: {sum(module in c.path.split('/') for c in result.written)} files in its folders"
     if result.revision:
-        yield f"{'migration':<24}{result.revision}"
+        yield f"{'migration':<23} {result.revision}"
     yield from (f"note: {notice}" for notice in result.notices)
     for plan in result.stuck:
         yield from _explained(plan, request)

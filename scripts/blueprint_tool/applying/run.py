@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from blueprint_tool.applying.blueprints import Blueprints
+from blueprint_tool.applying.changing import demands, refusals
 from blueprint_tool.applying.filling import fillings
 from blueprint_tool.applying.memory import Memory, memories, memory_path
 from blueprint_tool.applying.planning import FileChange, ModulePlan, Verdict, plan, text_of
 from blueprint_tool.applying.removing import named, removal
 from blueprint_tool.applying.staging import Outcome, ask, staged
+from blueprint_tool.applying.tidying import tidied
 from blueprint_tool.applying.writing import write
 from blueprint_tool.model import Entity
 from blueprint_tool.refusals import Refused
 from blueprint_tool.rendering.formatting import formatted
 
 VERSIONS = "alembic/versions"
+_UNTIDY = "it was not before, or lines written by hand would have changed; ruff check --fix and ruff format see to it"
 _SLUG = 40  # characters of a message that Alembic takes over into the name of a file
 
 
@@ -57,11 +60,14 @@ def carry_out(root: Path, request: Request) -> Result:
     """Does what is asked. Raises BlueprintFault and Refused, and then nothing was written; OSError too."""
     remembered = memories(root)
     leaving = [named(name, remembered) for name in dict.fromkeys(request.remove)]
-    blueprints = Blueprints(root, remembered, request.config)
+    blueprints = Blueprints(root, remembered, request.config, [memory.module for memory in leaving])
     _refuse_contradictions(blueprints, leaving)
-    result = Result(_plans(blueprints, request.keep), [memory.module for memory in leaving])
+    done = tidied(_plans(blueprints, request.keep), lambda: blueprints.former_texts, root)
+    told = [f"{path} was merged and is not in style: {_UNTIDY}" for path in done.left]
+    result = Result(done.plans, [memory.module for memory in leaving], notices=told)
     if request.is_check or not (result.due or leaving):
         return result
+    _refuse_what_rows_would_lose(blueprints, result)
     changes = [
         *(
             change
@@ -82,6 +88,12 @@ def _refuse_contradictions(blueprints: Blueprints, leaving: Sequence[Memory]) ->
         raise Refused([f"--remove {name}: the blueprint names it; take it out there first" for name in still])
 
 
+def _refuse_what_rows_would_lose(blueprints: Blueprints, result: Result) -> None:
+    changed = [plan.entity for plan in result.due if plan.entity.module in blueprints.former]
+    if lines := [line for one in changed for line in refusals(blueprints.former[one.module], one)]:
+        raise Refused(lines)
+
+
 def _plans(blueprints: Blueprints, keep: Sequence[str]) -> list[ModulePlan]:
     rendered = blueprints.rendered()
     plans = [
@@ -93,7 +105,7 @@ def _plans(blueprints: Blueprints, keep: Sequence[str]) -> list[ModulePlan]:
             lambda: blueprints.former_texts,
             keep,
         )
-        for entity in blueprints.entities
+        for entity in (*blueprints.entities, *blueprints.dependants)
     ]
     if unknown := set(keep) - {change.path for one in plans for change in one.changes}:
         raise Refused([f"--keep {path}: the blueprint makes no such file" for path in sorted(unknown)])
@@ -113,7 +125,7 @@ def _made(blueprints: Blueprints, result: Result, changes: Sequence[FileChange])
     # Last: whoever is interrupted before them finds the same work to do again, and not half of it done.
     extras += [_change(root, memory_path(plan.entity.module), _memory(plan, outcome)) for plan in result.due]
     written = [change for change in (*changes, *extras) if change.is_written]
-    return Result(result.plans, result.removed, written, revision, outcome.notices)
+    return Result(result.plans, result.removed, written, revision, [*result.notices, *outcome.notices])
 
 
 def _job(blueprints: Blueprints, result: Result) -> Mapping[str, Any]:
@@ -124,14 +136,19 @@ def _job(blueprints: Blueprints, result: Result) -> Mapping[str, Any]:
     old, new = _searched(before), _searched(after)
     changed = {table for table in old.keys() & new.keys() if old[table] != new[table]}
     known = [blueprints.memories[module] for module in touched if module in blueprints.memories]
+    pairs = [(blueprints.former[one.module], one) for one in after if one.module in blueprints.former]
     return {
         "message": _message(result),
         "modules": [entity.module for entity in after],
         "tables": [table for memory in known for table in memory.tables],
-        "up": fillings(after),
-        "down": fillings(before),
-        "searches_up": {table: new[table] for table in changed if new[table]},
-        "searches_down": {table: old[table] for table in changed if old[table]},
+        "rows": {
+            "up": fillings(after),
+            "down": fillings(before),
+            "searches_up": {table: new[table] for table in changed if new[table]},
+            "searches_down": {table: old[table] for table in changed if old[table]},
+            "demands_up": {now.table: found for one, now in pairs if (found := demands(one, now))},
+            "demands_down": {one.table: found for one, now in pairs if (found := demands(now, one))},
+        },
     }
 
 

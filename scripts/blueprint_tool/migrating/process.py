@@ -5,6 +5,7 @@ SQLite file is migrated to the head, which is the state before, and compared wit
 revision is then proved on that file: up, down, up, and nothing left to do.
 """
 
+import gc
 import json
 import os
 import sys
@@ -32,6 +33,7 @@ from blueprint_tool.migrating.snapshots import document_of_program, document_tex
 
 def main() -> int:
     """The exit code: 1 where the program would not start, with its own lines on stderr."""
+    gc.disable()  # all that is made here is needed to the end, which comes soon: a fifth of the time is saved
     job = json.load(sys.stdin)
     try:
         with redirect_stdout(StringIO()):  # Alembic talks
@@ -48,7 +50,7 @@ def _work(job: Mapping[str, Any]) -> dict[str, Any]:
     modules: list[str] = job["modules"]
     tables = {module: tables_of(sys.modules[f"app.modules.{module}.models"]) for module in modules}
     ours = frozenset([*job["tables"], *(name for names in tables.values() for name in names)])
-    reviser = Reviser(ours, job["up"], job["down"], job["searches_up"], job["searches_down"])
+    reviser = Reviser(ours, **job["rows"])
     with tempfile.TemporaryDirectory(prefix="tessera-scratch-") as folder:
         made = write(Path(folder), reviser, job["message"])
         revision = Path(made.path).read_text(encoding="utf-8") if made else None
@@ -82,7 +84,7 @@ def write(folder: Path, reviser: Reviser, message: str) -> Script | None:
     if made is not None:
         for way, where in ((command.upgrade, "head"), (command.downgrade, "-1"), (command.upgrade, "head")):
             way(config, where)
-        rest = Reviser(reviser.tables, {}, {}, {}, {})
+        rest = Reviser(reviser.tables)
         if _revision(config, folder, rest, "rest") is not None:
             raise RuntimeError(f"the revision does not reach the models; write it by hand: {message}")
     return made

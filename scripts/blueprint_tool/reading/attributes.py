@@ -13,6 +13,7 @@ from blueprint_tool.reading.faults import Faults, question, shown
 from blueprint_tool.reading.lines import Node
 from blueprint_tool.reading.shapes import fields, is_kind
 from blueprint_tool.reading.values import WrongValue, read_value
+from blueprint_tool.variety import LEAST_LENGTHS, ROWS, values
 
 FLAGS = ("nullable", "unique", "index", "searchable", "sortable", "filterable", "secret")
 _LIMITS = ("min", "max")
@@ -83,6 +84,10 @@ def _check_name(given: Mapping[str, Node], faults: Faults) -> None:
 
 
 def _check_fit(kind: str, options: Mapping[str, Node], faults: Faults) -> None:
+    if kind in schema.NO_IDS and (name := options["name"]).value.endswith("_id"):
+        faults.add(
+            name, f"{shown(name.value)} ends as ids do, which are texts: as {kind} call it another way"
+        )
     for option, kinds in schema.FITTING.items():
         if option in options and kind not in kinds:
             faults.add(options[option], f"does not fit the type {kind}, only {', '.join(kinds)}")
@@ -108,7 +113,8 @@ def _plain(kind: str, given: Mapping[str, Node], faults: Faults) -> Attribute:
     longest = schema.MAX_LENGTHS.get(kind)
     length = None
     if longest is not None:
-        length = _number(given.get("max_length"), schema.LENGTHS[kind], 1, longest, faults)
+        least = LEAST_LENGTHS.get(kind, 1)
+        length = _number(given.get("max_length"), schema.LENGTHS[kind], least, longest, faults)
     return Attribute(
         name=given["name"].value,
         type=cast("AttributeType", kind),
@@ -180,10 +186,19 @@ def _with_values(made: Attribute, given: Mapping[str, Node], faults: Faults) -> 
 
 
 def _check_room(made: Attribute, options: Mapping[str, Node], faults: Faults) -> None:
-    """A long text fits neither into an index nor into the cursor of a list."""
+    """A long text fits neither into an index nor into the cursor of a list; and few values can't be unique for long."""
     each = _BYTES.get(made.type)
     for option, room in _ROOM.items():
         if option in options and each and made.max_length and made.max_length * each > room:
             faults.add(
                 options[option], f"needs a max_length of at most {room // each}, here it is {made.max_length}"
             )
+    if made.unique and not made.nullable and (room := len(values(made))) < ROWS:
+        faults.add(
+            options["unique"],
+            f"leaves room for {_rows(room)} only: at least {ROWS} values are needed, or nullable",
+        )
+
+
+def _rows(count: int) -> str:
+    return "one row" if count == 1 else f"{count} rows"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from blueprint_tool import names, reserved
 from blueprint_tool.existing import Existing
+from blueprint_tool.identifiers import identifiers
 from blueprint_tool.model import Blueprint, Entity
 from blueprint_tool.reading import schema
-from blueprint_tool.reading.entities import entity
+from blueprint_tool.reading.entities import entity, part_of
 from blueprint_tool.reading.faults import BlueprintFault, Fault, Faults, shown
 from blueprint_tool.reading.lines import JsonFault, Node, parse
 from blueprint_tool.reading.relations import USER, Need, Target, check_circles
@@ -64,9 +65,9 @@ def _entities(root: Node, existing: Collection[Existing], faults: Faults) -> lis
     _check_neighbours(root.value, existing, faults)
     if not faults.found:
         found = [one for one in made if one is not None]
-        _check_links(root.value, found, existing, faults)
         named = {one.module for one in found}
         others = [one for one in existing if one.module not in named]
+        _check_identifiers(root.value, found, others, faults)
         _check_operations(root.value, found, others, faults)
         check_circles(_needs(root.value, found), others, faults)
         return found
@@ -75,9 +76,11 @@ def _entities(root: Node, existing: Collection[Existing], faults: Faults) -> lis
 
 def _targets(nodes: Sequence[Node], existing: Collection[Existing]) -> dict[str, Target]:
     """What relations may point to, also where it has faults itself: these are told where they are."""
-    found = {"User": USER}
+    found: dict[str, Target] = {}
     for module in existing:
-        found |= {name: Target(table, module.module) for name, table in module.entities.items()}
+        by_hand = not module.is_generated
+        found |= {name: Target(table, module.module, by_hand) for name, table in module.entities.items()}
+    found["User"] = USER
     for node in nodes:
         name = node.value.get("name") if isinstance(node.value, dict) else None
         if name is not None and isinstance(name.value, str):
@@ -104,6 +107,7 @@ def _check_neighbours(nodes: Sequence[Node], existing: Collection[Existing], fau
             )
         elif table is not None:
             _check_table(table, existing, faults)
+            _check_classes(name, [one for one in existing if one.module != module], faults)
     _check_suffixes(nodes, entities.keys() | seen["name"], faults)
 
 
@@ -143,21 +147,21 @@ def _check_suffixes(nodes: Sequence[Node], entities: Collection[str], faults: Fa
                 faults.add(name, f"{shown(name.value)} is what a class of {stem} is called")
 
 
-def _check_links(
-    nodes: Sequence[Node], made: Sequence[Entity], existing: Collection[Existing], faults: Faults
+def _check_identifiers(
+    nodes: Sequence[Node], made: Sequence[Entity], others: Iterable[Existing], faults: Faults
 ) -> None:
-    """Tables of many-to-many relations that another one is called like."""
-    taken = {table for one in existing if not one.is_generated for table in one.tables} | {
-        one.table for one in made
-    }
+    """Tables and indexes that another one is called like, such as the table of a many-to-many relation."""
+    taken = {name: f"in the module {one.module}" for one in others for name in one.identifiers}
     for node, one in zip(nodes, made, strict=True):
-        for part, relation in zip(
-            node.value["relations"].value if one.relations else [], one.relations, strict=True
-        ):
-            if relation.type == "many_to_many":
-                if (table := relation.link_table(one)) in taken:
-                    faults.add(part.value["name"], f"its table {table} would be called as another one is")
-                taken.add(table)
+        own: set[str] = set()
+        for name in identifiers(one):
+            where = taken.get(name.name) if name.is_shared else None
+            if where is not None or name.name in own:
+                told = f"{name.name} would be the name of two things in the database, one of them"
+                faults.add(part_of(node.value, one, name), f"{told} {where or f'of {one.name}'}")
+                break
+            own.add(name.name)
+        taken |= {name.name: f"of {one.name}" for name in identifiers(one) if name.is_shared}
 
 
 def _needs(nodes: Sequence[Node], made: Sequence[Entity]) -> list[Need]:
@@ -167,6 +171,16 @@ def _needs(nodes: Sequence[Node], made: Sequence[Entity]) -> list[Need]:
         if one.relations
         for part, relation in zip(node.value["relations"].value, one.relations, strict=True)
     ]
+
+
+def _check_classes(name: Node | None, others: Iterable[Existing], faults: Faults) -> None:
+    """`Session` would have a `SessionRead`: of two of that name the OpenAPI document would rename both."""
+    made = set() if name is None else {f"{name.value}{end}" for end in (*reserved.SUFFIXES, "OwnerRef")}
+    for one in others:
+        for found in sorted(made & one.classes)[:1]:
+            assert name is not None  # noqa: S101  for the type checker
+            told = f"its class {found} would be called as one of the module {one.module}: choose another name"
+            faults.add(name, told)
 
 
 def _word(node: Node, key: str) -> Node | None:

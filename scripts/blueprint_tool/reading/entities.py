@@ -6,13 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 from blueprint_tool import names
-from blueprint_tool.model import Attribute, Entity, Privilege, Relation
+from blueprint_tool.identifiers import Identifier, identifiers
+from blueprint_tool.model import Attribute, Entity, Privilege
 from blueprint_tool.reading import schema
 from blueprint_tool.reading.attributes import attribute, check_older_id, is_older_id
 from blueprint_tool.reading.faults import Faults, question, shown
 from blueprint_tool.reading.lines import Node
 from blueprint_tool.reading.relations import Target, relation
 from blueprint_tool.reading.shapes import elements, fields, is_kind
+from blueprint_tool.variety import ROWS, rows
 
 _DESCRIPTION = re.compile(schema.DESCRIPTION)
 _MAX_PRIVILEGES = 20
@@ -49,6 +51,8 @@ def entity(node: Node, targets: Mapping[str, Target], faults: Faults) -> Entity 
         source=_source(node),
     )
     made = replace(made, unique_together=_together(given.get("unique_together"), made, faults))
+    if len(faults.found) == before:
+        _check_variety(given, made, faults)
     _check_lengths(given, made, faults)
     return made if len(faults.found) == before else None
 
@@ -159,6 +163,18 @@ def _together(node: Node | None, made: Entity, faults: Faults) -> tuple[tuple[st
     return tuple(found)
 
 
+def _check_variety(given: Mapping[str, Node], made: Entity, faults: Faults) -> None:
+    """Fields of few values each, such as two flags, soon have every combination that they can have."""
+    if "unique_together" not in given or rows(made) is not None:
+        return
+    before = len(faults.found)
+    for node, group in zip(given["unique_together"].value, made.unique_together, strict=True):
+        if rows(replace(made, unique_together=(group,))) is None:
+            faults.add(node, f"these fields differ in fewer than {ROWS} rows: too few for something unique")
+    if len(faults.found) == before:
+        faults.add(given["unique_together"], f"all of this together leaves room for fewer than {ROWS} rows")
+
+
 def _fields_by_word(made: Entity) -> dict[str, str]:
     """The fields that can be unique together; a relation, and the owner, also by the name without `_id`."""
     plain = {a.name: a.name for a in made.attributes if a.type not in {"text", "json"} and not a.secret}
@@ -169,22 +185,18 @@ def _fields_by_word(made: Entity) -> dict[str, str]:
 
 def _check_lengths(given: Mapping[str, Node], made: Entity, faults: Faults) -> None:
     """Databases cut names of indexes and keys that are too long: they would no longer be what the models say."""
-    made_of = [(given["attributes"], f"ix_{made.table}_live_{a.name}_id") for a in made.attributes]
-    made_of += [(given["relations"], _key_name(made, one)) for one in made.relations]
-    together = ("_".join(columns) for columns in made.unique_together)
-    made_of += [(given["unique_together"], f"uq_{made.table}_{columns}_live") for columns in together]
-    for node, name in made_of:
-        if len(name) > names.MAX_IDENTIFIER:
-            most = names.MAX_IDENTIFIER
-            faults.add(
-                node, f"{name} would be a name of {len(name)} characters, databases take {most}: shorten it"
-            )
-            return
+    one = max(identifiers(made), key=lambda one: len(one.name))
+    if len(one.name) > names.MAX_IDENTIFIER:
+        told = f"would be a name of {len(one.name)} characters, databases take {names.MAX_IDENTIFIER}: shorten it"
+        faults.add(part_of(given, made, one), f"{one.name} {told}")
 
 
-def _key_name(made: Entity, one: Relation) -> str:
-    """The longest name of a foreign key that a relation needs."""
-    own = f"{made.table}_{one.name}"
-    if one.type == "many_to_many":
-        own = f"{one.link_table(made)}_{names.singular(one.target)}"
-    return f"fk_{own}_pk_{one.target_table}"
+def part_of(given: Mapping[str, Node], made: Entity, one: Identifier) -> Node:
+    """What in the file a name in the database is made of."""
+    if one.part == "":
+        return given["table"]
+    nodes: list[Node] = given[one.part].value
+    if one.part != "attributes":
+        return nodes[one.index]
+    (found,) = (node for node in nodes if node.value["name"].value == made.attributes[one.index].name)
+    return found

@@ -18,10 +18,11 @@ from blueprint_tool.reading.shapes import fields
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a relation may point to."""
+    """What a relation may point to, unless its module was written by hand: what that asks for is not known."""
 
     table: str
     module: str
+    is_by_hand: bool = False
 
 
 USER = Target("users", "users")
@@ -38,6 +39,11 @@ def relation(node: Node, entity: str, targets: Mapping[str, Target], faults: Fau
     on_delete = one_of(given.get("on_delete"), schema.ON_DELETE, faults) or "restrict"
     if target is not None and target.value not in targets:
         faults.add(target, f"there is no entity {shown(target.value)}{question(target.value, targets)}")
+    elif target is not None and targets[target.value].is_by_hand:
+        told = f"is of the module {targets[target.value].module}, which was written by hand"
+        faults.add(
+            target, f"{shown(target.value)} {told}: relations point to entities of blueprints, and to User"
+        )
     if kind is not None:
         _check_options(kind, entity, given, faults)
     if name is None or target is None or kind is None or len(faults.found) > before:

@@ -14,6 +14,7 @@ from app.core.decimals import MAX_PRECISION
 from app.core.text import EMAIL_LENGTH, URL_LENGTH
 from blueprint_tool import names, reserved
 from blueprint_tool.model import AttributeType, OnDelete, RelationType
+from blueprint_tool.variety import LEAST_LENGTHS
 
 TYPES: tuple[str, ...] = get_args(AttributeType)
 RELATION_TYPES: tuple[str, ...] = get_args(RelationType)
@@ -48,6 +49,8 @@ FITTING: Mapping[str, tuple[str, ...]] = {
     "sortable": _SHORT,
     "filterable": _SHORT,
 }
+# Never called `…_id`: clients would take them for keys of the database, which don't leave the program.
+NO_IDS = ("int", "bigint", "bool")
 # A secret is written and never read: nothing may tell rows apart by it, and no value of it stands in the code.
 NOT_SECRET = ("unique", "index", "default", "searchable", "sortable", "filterable")
 
@@ -122,7 +125,9 @@ ENTITY: Mapping[str, Key] = {
     "unique_together": Key("array", "Lists of fields that are unique only together."),
     "privileges": Key("array", "Privileges beyond read, create, update, delete and purge."),
 }
-_NO_ATTRIBUTES = sorted(reserved.COLUMNS | reserved.KEYWORDS | reserved.TYPES | reserved.CLASS_MEMBERS)
+_NO_ATTRIBUTES = sorted(
+    reserved.COLUMNS | reserved.KEYWORDS | reserved.ALIASES | reserved.TYPES | reserved.CLASS_MEMBERS
+)
 
 
 def document() -> dict[str, Any]:
@@ -181,7 +186,7 @@ def _named(pattern: str, length: int, *refused: list[str]) -> dict[str, Any]:
 
 def _name(*refused: list[str]) -> dict[str, Any]:
     rule = _named(names.SNAKE, names.MAX_FIELD, *refused)
-    return {**rule, "allOf": [{"not": {"pattern": "^model_|_pk$"}}]}
+    return {**rule, "allOf": [{"not": {"pattern": "^model_|_pk$|^l$"}}]}
 
 
 def _action() -> dict[str, Any]:
@@ -218,7 +223,12 @@ def _type_rule(kind: str) -> dict[str, Any]:
         "properties": {o: {"const": False} if ATTRIBUTE[o].kind == _FLAG else False for o in strange}
     }
     if kind in MAX_LENGTHS:
-        then["properties"]["max_length"] = {"maximum": MAX_LENGTHS[kind]}
+        then["properties"]["max_length"] = {
+            "minimum": LEAST_LENGTHS.get(kind, 1),
+            "maximum": MAX_LENGTHS[kind],
+        }
+    if kind in NO_IDS:
+        then["properties"]["name"] = {"not": {"pattern": "_id$"}}
     for option in ("default", "min", "max"):
         if option not in strange and (types := _json_types(kind)):
             then["properties"][option] = {"type": types}

@@ -1,5 +1,7 @@
 """What each type of attribute is in the code of a module: a column, a field of bodies and answers, a filter."""
 
+import unicodedata
+from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -65,6 +67,7 @@ _LEFT_OUT = {
     "json": "{}",
 }
 _BOUNDED = {"int", "bigint", "float", "decimal", "date", "datetime"}
+_LONG_TEXT = 76  # columns of a literal that fit into every line
 # Long values stay out of lists.
 LONG = {"text", "json"}
 
@@ -185,4 +188,27 @@ def literal(value: Any) -> str:
         return f"date({value.year}, {value.month}, {value.day})"
     if isinstance(value, UUID):
         return f'UUID("{value}")'
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{literal(name)}: {literal(part)}' for name, part in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(literal, value))}]"
+    if isinstance(value, str) and _width(value) > _LONG_TEXT:
+        return f"({' '.join(map(repr, _pieces(value)))})"
     return repr(value)
+
+
+def _width(text: str) -> int:
+    """Columns of its literal; the signs of some scripts take two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "FW" else 1 for char in repr(text))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """The text in parts that fit into lines, at spaces where there are any."""
+    piece = ""
+    for char in text:
+        if _width(piece + char) > _LONG_TEXT:
+            head, space, tail = piece.rpartition(" ")
+            yield head + space if space else piece
+            piece = tail if space else ""
+        piece += char
+    yield piece

@@ -9,6 +9,7 @@ from pathlib import Path
 from mako.lookup import TemplateLookup
 
 from blueprint_tool.model import Blueprint, Entity
+from blueprint_tool.rendering.docstrings import folded
 from blueprint_tool.rendering.page import Page
 from blueprint_tool.rendering.story import Story
 from blueprint_tool.rendering.view import View
@@ -44,4 +45,4 @@ def render(entity: Entity, blueprint: Blueprint) -> dict[str, str]:
 
 def _filled(name: str, **values: object) -> str:
     text: str = _TEMPLATES.get_template(name).render(**values)
-    return text
+    return folded(text) if name.endswith(".py.mako") else text

@@ -93,13 +93,33 @@ class Reference:
         """The same for a list of them."""
         return self._find("keys_of", ids)
 
+    @property
+    def one_finder(self) -> str:
+        """Source of what finds the key of an id."""
+        return self._finder("key_of")
+
+    @property
+    def many_finder(self) -> str:
+        """The same for a list of them."""
+        return self._finder("keys_of")
+
+    def _finder(self, method: str) -> str:
+        found = f"{self.finder}.{method}"
+        return f"partial({found}, caller=caller)" if self.is_target_owned else found
+
     def _find(self, method: str, what: str) -> str:
         """Whoever refers to what belongs to somebody must be able to see it."""
         return f'{self.finder}.{method}({what}, "{self.field}"{", caller" if self.is_target_owned else ""})'
 
     @property
     def on_delete(self) -> str:
-        return self.relation.on_delete.replace("_", " ").upper()
+        """What the column says of it: nothing where rows of the own table hold each other.
+
+        Databases refuse then too, but look at the end of a statement only: all of them can go at once.
+        """
+        if self.is_own and self.relation.on_delete == "restrict":
+            return ""
+        return f'ondelete="{self.relation.on_delete.replace("_", " ").upper()}", '
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,23 @@
 """What the tests of a module send and expect, as source: rows, wrong bodies, what the change log says."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import Any
 
-from app.core.audit.values import REDACTED, is_secret_name
-from blueprint_tool import names
-from blueprint_tool.model import Attribute, Entity
+from app.core.search import pieces, search_text_of
+from blueprint_tool.model import Attribute
 from blueprint_tool.rendering import kinds
 from blueprint_tool.rendering.parts import Reference
-from blueprint_tool.rendering.samples import WORDS, ascend, differ, fresh, samples, shown_default, wrong
+from blueprint_tool.rendering.samples import ORDERED, logged, shown_default, written, wrong
+from blueprint_tool.rendering.targets import Maker, Targets
 from blueprint_tool.rendering.view import View
 from blueprint_tool.rendering.words import mapping, quoted
+from blueprint_tool.variety import ROWS, rows
 
-_EXACT = 2**53  # larger whole numbers stand in the log as texts
-
-
-@dataclass(frozen=True, slots=True)
-class Maker:
-    """A function of the tests that makes a row of another module, to refer to."""
-
-    name: str
-    path: str
-    fields: Mapping[str, str]
+_MAX_NAME = 60  # characters of a test's name that come from fields
+# What the client of the tests takes for secrets, and looks for in answers, if it is as long as secrets are.
+_SECRETIVE = {"password", "current_password", "new_password", "token", "access_token", "refresh_token", "key"}
+_SECRET_LENGTH = 8
 
 
 class Story:
@@ -32,12 +26,42 @@ class Story:
     def __init__(self, view: View) -> None:
         """Looks at the view only."""
         self.view = view
+        self.targets = Targets(view)
+        three = rows(view.entity)
+        assert three is not None  # noqa: S101  the reader refuses what has no room for three
+        self.rows = three
 
     # rows
 
     def row(self, turn: int) -> str:
         """A whole body without relations."""
-        return mapping({one.name: kinds.literal(samples(one)[turn]) for one in self.view.attributes})
+        row = self.rows[turn]
+        return mapping({one.name: kinds.literal(written(one, row[one.name])) for one in self.view.attributes})
+
+    @cached_property
+    def open_words(self) -> str:
+        """What is called like a secret and is none, as parts of a tuple: texts of this module and of its targets."""
+        entities = [self.view.entity, *(self.view.by_name[name] for name in self.targets.makers)]
+        fields = [(entity, one) for entity in entities for one in entity.attributes if one.name in _SECRETIVE]
+        texts = [written(one, row[one.name]) for entity, one in fields for row in rows(entity) or ()]
+        long = [text for text in texts if isinstance(text, str) and len(text) >= _SECRET_LENGTH]
+        return "".join(f"{kinds.literal(text)}, " for text in dict.fromkeys(long))
+
+    @cached_property
+    def owners_differ(self) -> bool:
+        """Whether nobody may have three rows: what is unique for each owner has too few values."""
+        keys = {one.field for one in self.view.references}
+        groups = [g for g in self.view.entity.unique_together if "owner_id" in g and keys.isdisjoint(g)]
+        return any(
+            self._are_alike(group, 0, turn) or self._are_alike(group, 1, 2)
+            for group in groups
+            for turn in (1, 2)
+        )
+
+    def _are_alike(self, group: Iterable[str], one: int, other: int) -> bool:
+        """Whether two rows of one owner have the same there. What is empty is like nothing."""
+        pairs = [(self.rows[one][name], self.rows[other][name]) for name in group if name != "owner_id"]
+        return all(left is not None and left == right for left, right in pairs)
 
     @cached_property
     def required(self) -> list[Attribute]:
@@ -85,17 +109,26 @@ class Story:
             "id": "str(uuid4())",
             "created_at": '"2026-01-01T00:00:00Z"',
             "version": "7",
-            "unknown": "1",
+            self.unknown: "1",
         }
         return found + [(f'{{"{name}": {value}}}', name) for name, value in strange.items()]
+
+    @cached_property
+    def unknown(self) -> str:
+        """What no field is called."""
+        known = {one.name for one in self.view.attributes} | {one.field for one in self.view.references}
+        return next(
+            name
+            for name in ("unknown", "unheard_of", "strange", *map("strange_{}".format, range(99)))
+            if name not in known
+        )
 
     # what can be done with fields
 
     @cached_property
     def changing(self) -> str | None:
         """A field that an update can change and an answer shows."""
-        found = [one.name for one in self.view.shown if differ(one)]
-        return found[0] if found else None
+        return next((one.name for one in self.view.shown if self._differs(one)), None)
 
     @cached_property
     def nullable(self) -> list[str]:
@@ -103,11 +136,34 @@ class Story:
 
     @cached_property
     def sorted(self) -> list[str]:
-        return [one.name for one in self.view.attributes if one.sortable and ascend(one)]
+        """Fields by which the three rows have one order only."""
+        fields = [one for one in self.view.attributes if one.sortable and one.type in ORDERED]
+        return [one.name for one in fields if len({*self._values(one)} - {None}) == ROWS]
 
     @cached_property
     def filtered(self) -> list[str]:
-        return [one.name for one in self.view.filterable if differ(one)]
+        found = [one for one in self.view.filterable if self._differs(one)]
+        return [one.name for one in found if self.rows[1][one.name] is not None]
+
+    def _values(self, attribute: Attribute) -> list[Any]:
+        return [row[attribute.name] for row in self.rows]
+
+    def _differs(self, attribute: Attribute) -> bool:
+        first, second, _ = self._values(attribute)
+        return bool(first != second)
+
+    @cached_property
+    def question(self) -> str | None:
+        """What finds the first row alone."""
+        first, *others = (search_text_of([row[name] for name in self.view.searchable]) for row in self.rows)
+        words = [word for name in self.view.searchable for word in str(self.rows[0][name]).split()[:1]]
+        asked = [word[:length] for word in words for length in (4, 1)]
+        plain = [word for word in asked if word.isascii() and word.isalnum()]
+        return next(
+            (q for q in plain if _finds(q, first) and not any(_finds(q, one) for one in others)), None
+        )
+
+    # what is unique
 
     @cached_property
     def unique(self) -> list[str]:
@@ -121,80 +177,73 @@ class Story:
         ]
         return [group for group in groups if group]
 
+    def names_fault(self, fields: Collection[str]) -> bool:
+        """Whether a second row with the first one's values here has no other fault, which might be told instead."""
+        keys = [(one.name,) for one in self.view.attributes if one.unique]
+        own = {one.name for one in self.view.attributes} | {"owner_id"}
+        every = [{*key} - {"owner_id"} for key in (*keys, *self.view.entity.unique_together)]
+        others = [key for key in every if key != {*fields} - {"owner_id"}]
+        torn = [[name for name in key if name not in fields] for key in others if own.union(fields) >= key]
+        return not any(self._are_alike(names, 0, 1) for names in torn)
+
+    def group_name(self, group: Iterable[str], number: int) -> str:
+        """What the test of a group is called."""
+        name = "_and_".join(group)
+        return name if len(name) <= _MAX_NAME else f"group_{number}"
+
     def group_arguments(self, group: Iterable[str]) -> str:
-        """The same as arguments of a call."""
+        """The references among these fields, as arguments of a call."""
         return "".join(f", {name}={value}" for name, value in self.group_targets(group).items())
 
     def group_targets(self, group: Iterable[str]) -> dict[str, str]:
-        """The references among these fields, with what makes their targets."""
-        return {
-            one.field: self.target(one, "THIRD") for one in self.view.references if one.field in set(group)
-        }
+        """The same with what makes their targets."""
+        return {one.field: self.target(one, 2) for one in self.view.references if one.field in set(group)}
 
     def group_needs_api(self, group: Iterable[str]) -> bool:
         """Whether a target is made by somebody else."""
-        return any("(api)" in made or "api." in made for made in self.group_targets(group).values())
+        return any("(api" in made or "api." in made for made in self.group_targets(group).values())
 
-    @cached_property
-    def question(self) -> str | None:
-        """What finds the first row alone."""
-        texts = [one for one in self.view.attributes if one.searchable and one.type != "enum"]
-        shortest = min((kinds.max_length(one) or 0 for one in texts), default=0)
-        return WORDS[0][:4][: max(1, shortest)] if texts else None
+    # the log
 
     @property
-    def secrets(self) -> list[str]:
-        return [one.name for one in self.view.attributes if one.secret]
+    def secrets(self) -> str:
+        """Names of fields as a set."""
+        found = [one.name for one in self.view.attributes if one.secret]
+        return _set(found) if found else ""
 
     @property
     def logged(self) -> str:
         """How the change log writes the first row."""
-        return mapping({one.name: kinds.literal(_logged(one)) for one in self.view.attributes})
+        return mapping({one.name: self._logged(one, 0) for one in self.view.attributes})
 
-    def log_value(self, name: str, turn: int) -> str:
-        """How it writes one field of a row."""
+    def is_logged(self, name: str, turn: int) -> str:
+        """How it writes one field of a row, as the end of a comparison."""
         (attribute,) = (one for one in self.view.attributes if one.name == name)
-        return kinds.literal(_logged(attribute, turn))
+        value = self._logged(attribute, turn)
+        return f"{'is' if value in {'True', 'False', 'None'} else '=='} {value}"
+
+    def _logged(self, attribute: Attribute, turn: int) -> str:
+        return kinds.literal(logged(attribute, self.rows[turn][attribute.name]))
 
     # relations
 
-    @cached_property
+    @property
     def makers(self) -> list[Maker]:
-        """One for each entity that rows refer to, directly or not; those that are needed first stand first."""
-        found: dict[str, Maker] = {}
-        for one in (*self.view.references, *self.view.links):
-            if one.entity is not None and not one.is_own:
-                self._make(one.entity, found)
-        return list(found.values())
+        return list(self.targets.makers.values())
 
-    def _make(self, entity: Entity, found: dict[str, Maker]) -> None:
-        alone = {name for group in entity.unique_together for name in group}
-        fields = {
-            one.name: fresh(one)
-            for one in entity.attributes
-            if _is_required(one) or one.unique or one.name in alone
-        }
-        for relation in entity.relations:
-            if relation.type == "many_to_one" and not relation.nullable:
-                target = self.view.by_name.get(relation.target)
-                if target is not None:
-                    self._make(target, found)
-                fields[relation.field] = _made(target)
-        found[entity.name] = Maker(
-            f"make_{names.singular(entity.name)}", entity.path.removeprefix("/"), fields
-        )
-
-    def target(self, reference: Reference, row: str = "FIRST") -> str:
-        """Source of the id of something new to refer to; `row`: which one, where it is of this module."""
-        return f'(await make(keeper, **{row}))["id"]' if reference.is_own else _made(reference.entity)
+    def target(self, reference: Reference, turn: int = 0) -> str:
+        """Source of the id of something to refer to; `turn`: which one of three."""
+        return self.targets.made(reference, str(turn))
 
     def target_path(self, reference: Reference) -> str:
         return "users" if reference.entity is None else reference.entity.path.removeprefix("/")
 
     @property
     def needed(self) -> dict[str, str]:
-        """References that can't be left out, with what makes their targets."""
-        return {one.field: self.target(one) for one in self.view.references if not one.is_nullable}
+        """References that can't be left out, with what makes their targets for the row `turn`."""
+        return {
+            one.field: self.targets.made(one, "turn") for one in self.view.references if not one.is_nullable
+        }
 
     @property
     def read_besides(self) -> list[str]:
@@ -212,20 +261,13 @@ class Story:
         return [*(f"{self.view.code}:{action}" for action in every), *self.read_besides]
 
 
-def _made(entity: Entity | None) -> str:
-    return "(await api.user()).id" if entity is None else f"await make_{names.singular(entity.name)}(api)"
-
-
 def _is_required(attribute: Attribute) -> bool:
     return not attribute.nullable and not attribute.has_default
 
 
-def _logged(attribute: Attribute, turn: int = 0) -> Any:
-    value = samples(attribute)[turn]
-    if attribute.secret or is_secret_name(attribute.name):
-        return REDACTED
-    is_large = attribute.type == "bigint" and abs(value) > _EXACT
-    return str(value) if is_large else value
+def _finds(question: str, text: str) -> bool:
+    """Whether a search for it finds a row with this searched text."""
+    return all(piece in text for piece in pieces(question))
 
 
 def _set(words: Iterable[str]) -> str:

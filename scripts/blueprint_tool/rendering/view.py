@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-from blueprint_tool import names
+from blueprint_tool import identifiers, names
 from blueprint_tool.model import Attribute, Blueprint, Entity
 from blueprint_tool.rendering import kinds
 from blueprint_tool.rendering.parts import IndexLine, Reference
 from blueprint_tool.rendering.words import alias_names, capital, either, series
+
+_MANY = 6
+_LONG = 70  # characters of a part of a sentence
 
 
 class View:
@@ -108,10 +111,35 @@ class View:
     def shown(self) -> list[Attribute]:
         return [*self.summary, *self.detail]
 
+    def column(self, attribute: Attribute) -> str:
+        """Its line in the table's class."""
+        line = kinds.column(attribute)
+        for name in self.policies:
+            line = line.replace(f"{name}()", f"{self.policy(name)}()")
+        return line
+
+    @property
+    def policies(self) -> list[str]:
+        """What the columns of a class ask of the change log."""
+        return ["hidden", "replaced_whole"]
+
+    def policy(self, name: str) -> str:
+        """What it is called here: a field of the same name would hide it from the lines below."""
+        return f"_{name}" if any(one.name == name for one in self.attributes) else name
+
     @property
     def asks_caller(self) -> bool:
         """Whether making one depends on who does it."""
         return self.owned or any(one.is_target_owned for one in (*self.references, *self.links))
+
+    @property
+    def references_are_many(self) -> bool:
+        """So many that a branch for each would be too much for one function."""
+        return len(self.references) > _MANY
+
+    @property
+    def links_are_many(self) -> bool:
+        return len(self.links) > _MANY
 
     @cached_property
     def neighbours(self) -> list[Reference]:
@@ -174,7 +202,8 @@ class View:
 
     @property
     def search_words(self) -> str:
-        return either([names.words(name) for name in self.searchable])
+        found = either([names.words(name) for name in self.searchable])
+        return found if len(found) <= _LONG else "one of the fields that are searched"
 
     @property
     def hits(self) -> str:
@@ -200,12 +229,14 @@ class View:
         return [self._unique(group) for group in groups]
 
     def _unique(self, group: Sequence[str]) -> IndexLine:
-        end = "_live" if self.soft else ""
         fields = [name for name in group if name != "owner_id"] or list(group)
         said = series([names.words(self._plain(name)) for name in fields])
-        message = f"{capital(self.a_one)} with this {said} exists already."
+        what = (f"{self.a_one} with this {said}", f"{self.a_one} with these values", "this")
+        message = next(
+            f"{capital(one)} exists already." for one in what if len(one) <= _LONG or one == "this"
+        )
         return IndexLine(
-            name=f"uq_{self.table}_{'_'.join(group)}{end}",
+            name=identifiers.unique_name(self.entity, group),
             columns=tuple(self._column(name) for name in group),
             is_live=self.soft,
             taken=(fields[0], message),
@@ -214,17 +245,16 @@ class View:
     @cached_property
     def indexes(self) -> list[IndexLine]:
         """For the order of lists, and for what they are asked for."""
-        live = "live_" if self.soft else ""
-        found = [IndexLine(f"ix_{self.table}_{live}created_at_id", ("created_at", "id"), self.soft)]
-        found += [
-            IndexLine(f"ix_{self.table}_{live}{one.name}_id", (one.name, "id"), self.soft)
-            for one in self.attributes
-            if one.index and not one.unique
+        fields = ["created_at", *(one.name for one in self.attributes if one.index and not one.unique)]
+        found = [
+            IndexLine(identifiers.index_name(self.entity, name), (name, "id"), self.soft) for name in fields
         ]
         keys = [*(one.name for one in self.references), *(["owner"] if self.owned else [])]
         found += [
             IndexLine(
-                f"ix_{self.table}_{name}_pk_created_at_id", (f"{name}_pk", "created_at", "id"), is_live=False
+                identifiers.key_index_name(self.entity, name),
+                (f"{name}_pk", "created_at", "id"),
+                is_live=False,
             )
             for name in keys
         ]

@@ -1,25 +1,17 @@
 """How things are called in the code of a module, and in its sentences."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from blueprint_tool import reserved
 from blueprint_tool.model import Entity
 
-# Names of kinds and of the libraries that a module's schemas import, beside those that no entity may have.
+_SCHEMAS = Path(__file__).parent / "templates" / "schemas.py.mako"
 _IMPORTED = frozenset(
-    {
-        "Day",
-        "Decimal",
-        "Document",
-        "Exact",
-        "Finite",
-        "Ids",
-        "Instant",
-        "Int32",
-        "Int64",
-        "UTC",
-        "AwareDatetime",
-    }
+    name
+    for line in re.findall(r"^from \S+ import (.+)$", _SCHEMAS.read_text(encoding="utf-8"), re.MULTILINE)
+    for name in line.split(", ")
 )
 
 
@@ -57,7 +49,7 @@ def either(parts: Sequence[str]) -> str:
 def alias_names(entity: Entity, attributes: Iterable[str]) -> dict[str, str]:
     """A name for the type of each of these attributes: its own in capitals, unless something else is called so."""
     taken = {entity.name, *(f"{entity.name}{suffix}" for suffix in (*reserved.SUFFIXES, "Columns", "Row"))}
-    taken |= {f"My{entity.name}Query"} | reserved.CLASSES | _IMPORTED
+    taken |= {f"My{entity.name}Query"} | reserved.CLASSES | reserved.BUILTINS | _IMPORTED
     found: dict[str, str] = {}
     for attribute in attributes:
         found[attribute] = _first_free(entity, pascal(attribute), taken | set(found.values()))

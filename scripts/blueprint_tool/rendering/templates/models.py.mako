@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Index, Text
 from sqlmodel import Field, SQLModel
 
-from app.core.audit.policy import hidden, replaced_whole
+from app.core.audit.policy import ${", ".join(name if v.policy(name) == name else f"{name} as {v.policy(name)}" for name in v.policies)}
 from app.core.decimals import ExactDecimal
 from app.core.documents import Json
 from app.core.entity import Entity, Key, Stamped, live_index
@@ -30,10 +30,10 @@ class ${v.name}(${v.base}${", Searchable" if v.searchable else ""}, table=True):
 % endif
 
 % for attribute in v.attributes:
-    ${kinds.column(attribute)}
+    ${v.column(attribute)}
 % endfor
 % for ref in v.references:
-    ${ref.name}_pk: int${" | None" if ref.is_nullable else ""} = Field(${"default=None, " if ref.is_nullable else ""}foreign_key="${ref.relation.target_table}.pk", ondelete="${ref.on_delete}", sa_type=Key)
+    ${ref.name}_pk: int${" | None" if ref.is_nullable else ""} = Field(${"default=None, " if ref.is_nullable else ""}foreign_key="${ref.relation.target_table}.pk", ${ref.on_delete}sa_type=Key)
 % endfor
 % if v.owned:
     owner_pk: int = Field(foreign_key="users.pk", ondelete="CASCADE", sa_type=Key)
@@ -42,7 +42,7 @@ class ${v.name}(${v.base}${", Searchable" if v.searchable else ""}, table=True):
 
 
 class ${link.link_class}(SQLModel, table=True):
-    """${capital(link.a_target)} that ${v.a_one} is linked with${"" if link.words == link.target_one else " as " + link.words}."""
+    """What ${v.a_one} is linked with: ${link.target_many}${"" if link.words == link.target_one else ", as " + link.words}."""
 
     __tablename__ = "${link.link_table}"
 

@@ -109,8 +109,9 @@ class ${v.name}Read(${v.name}Columns):
 % endif
 
 
-class ${v.name}Query(${v.query_base}):
-    """Filters and order of a list of ${v.many}."""
+% if v.owned:
+class My${v.name}Query(${v.query_base}):
+    """${"Filters and order" if v.filterable or v.references else "Order"} of a list of one's own ${v.many}."""
 
     sortable: ClassVar[tuple[str, ...]] = (${quoted(v.sortable)})
 
@@ -120,14 +121,17 @@ class ${v.name}Query(${v.query_base}):
 % for ref in v.references:
     ${ref.field}: UUID | None = None
 % endfor
-% if v.owned:
+
+
+class ${v.name}Query(My${v.name}Query):
+    """The same for everybody's."""
+
     owner_id: UUID | None = None
+% else:
+class ${v.name}Query(${v.query_base}):
+    """Filters and order of a list of ${v.many}."""
 
-
-class My${v.name}Query(${v.query_base}):
-    """${"Filters and order" if v.filterable or v.references else "Order"} of a list of one's own ${v.many}."""
-
-    sortable: ClassVar[tuple[str, ...]] = ${v.name}Query.sortable
+    sortable: ClassVar[tuple[str, ...]] = (${quoted(v.sortable)})
 
 % for attribute in v.filterable:
     ${attribute.name}: ${v.asked(attribute)} | None = None

@@ -9,6 +9,7 @@
 """Use cases of ${v.many}.${f" Owners may everything with their own but {'purge' if v.soft else 'delete'}; others need the privilege." if v.owned else ""}"""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -191,17 +192,39 @@ class ${v.name}Service:
     async def _link(self, row: ${v.name}, data: ${v.name}Create | ${v.name}Update${by_link and ", caller: Principal"}) -> bool:
         """Makes the links be those that were sent; returns whether that changed anything. Raises Invalid."""
         is_changed = False
+% if v.links_are_many:
+        every = (
+% for link in v.links:
+            ("${link.field}", ${link.many_finder}, ${rows}.${link.many}),
+% endfor
+        )
+        for field, keys_of, links in every:
+            if field in data.model_fields_set:
+                is_changed |= await links.replace(row, await keys_of(getattr(data, field), field))
+% else:
 % for link in v.links:
         if "${link.field}" in data.model_fields_set:
             keys = await ${link.keys("data." + link.field)}
             is_changed |= await ${rows}.${link.many}.replace(row, keys)
 % endfor
+% endif
         return is_changed
 % endif
 % if v.references:
 
     async def _columns(self, fields: dict[str, Any]${by_key and ", caller: Principal"}) -> dict[str, Any]:
         """What was sent, with keys in the place of public ids. Raises Invalid for what is not there."""
+% if v.references_are_many:
+        every = (
+% for ref in v.references:
+            ("${ref.name}", ${ref.one_finder}),
+% endfor
+        )
+        for name, key_of in every:
+            if f"{name}_id" in fields:
+                id = fields.pop(f"{name}_id")
+                fields[f"{name}_pk"] = None if id is None else await key_of(id, f"{name}_id")
+% else:
 % for ref in v.references:
         if "${ref.field}" in fields:
             id = fields.pop("${ref.field}")
@@ -211,5 +234,6 @@ class ${v.name}Service:
             fields["${ref.name}_pk"] = await ${ref.key("id")}
 % endif
 % endfor
+% endif
         return fields
 % endif
