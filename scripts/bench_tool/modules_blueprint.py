@@ -54,8 +54,16 @@ _ATTRIBUTES: tuple[tuple[Described, ...], ...] = (
 
 
 def blueprint(size: int) -> list[Described]:
-    """The first `size` entities, 100 at most. The last is as the first, so that calls of both can be compared."""
-    return [*(_entity(number) for number in range(size - 1)), {**_entity(0), **_named(size - 1)}]
+    """The first `size` entities, 100 at most.
+
+    The last is as the first, so that calls of both can be compared. But it refers to the one before it: the program
+    orders its modules by their needs, and it would stand beside the first.
+    """
+    if size == 1:
+        return [_entity(0)]
+    (agent,) = _entity(0)["relations"]
+    last = {**_entity(0), **_named(size - 1), "relations": [{**agent, "target": _NAMES[size - 2]}]}
+    return [*(_entity(number) for number in range(size - 1)), last]
 
 
 def path_of(entity: Described) -> str:

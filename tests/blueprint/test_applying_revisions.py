@@ -195,6 +195,56 @@ async def test_table_that_goes_comes_back_empty(database: Migrations, scratch: M
     assert await database.count("figments") == 1
 
 
+@pytest.mark.usefixtures("models")
+async def test_way_back_is_kept_where_a_table_goes_too(database: Migrations, scratch: Migrations) -> None:
+    """Another hook works the way back out again for the sake of the table, and knows none of these steps."""
+    made = "op.create_table('strays', sa.Column('pk', sa.Integer(), primary_key=True))"
+    database.plant("strays", made, "op.drop_table('strays')", below="figments")
+    await scratch.upgrade()
+    hook = reviser(
+        tables=frozenset({"figments", "strays"}),
+        up={"figments": {"note": "x"}},
+        searches_up={"figments": ["title", "note"]},
+        searches_down={"figments": ["title"]},
+        demands_up={"figments": [("title = 'gone'", "are gone")]},
+        demands_down={"figments": [("title = 'back'", "are back")]},
+    )
+    told = await written(scratch, [*now(), Index("ix_figments_title", "title")], hook)
+    assert told is not None
+    await database.upgrade("strays")
+    await add(database, ("Eve", "1", None), ("gone", "2", "y"))
+    with pytest.raises(RowsInTheWay, match=r"^rows of figments are gone \(1 of them\)"):
+        await database.upgrade()
+    await database.query("UPDATE figments SET title = 'back' WHERE title = 'gone'")
+    await database.upgrade()
+    assert "strays" not in await database.tables()
+    assert await database.query("SELECT note FROM figments ORDER BY pk") == [("x",), ("y",)]
+    with pytest.raises(RowsInTheWay, match=r"^rows of figments are back \(1 of them\)"):
+        await database.downgrade("-1")
+    await database.query("UPDATE figments SET title = 'b' WHERE title = 'back'")
+    await database.downgrade("-1")
+    assert "strays" in await database.tables()
+    assert (await database.query("SELECT search_text FROM figments ORDER BY pk"))[0] == (
+        search_text_of(["Eve"]),
+    )
+
+
+@pytest.mark.usefixtures("models")
+async def test_first_searched_text_of_rows_is_worked_out(database: Migrations, scratch: Migrations) -> None:
+    """The column is new then, and there is nothing that it could be taken from but the others."""
+    bare = 'with batch_alter("figments") as batch:\n    batch.drop_column("search_text")'
+    database.plant("bare", bare, below="figments")
+    await scratch.upgrade()
+    filled = {"search_text": "", "note": "x", "size": "1"}
+    hook = reviser(up={"figments": filled}, searches_up={"figments": ["title"]})
+    await written(scratch, [*now(), Index("ix_figments_title", "title")], hook)
+    assert not [notice for notice in hook.notices if "search_text" in notice]
+    await database.upgrade("bare")
+    await database.query("INSERT INTO figments (title, size) VALUES ('Eve', '1')")
+    await database.upgrade()
+    assert await database.query("SELECT search_text FROM figments") == [(search_text_of(["Eve"]),)]
+
+
 async def test_tables_of_others_are_left_to_them(scratch: Migrations) -> None:
     hook = reviser(tables=frozenset({"elsewhere"}))
     assert await written(scratch, [], hook) is None

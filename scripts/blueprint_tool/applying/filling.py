@@ -34,6 +34,8 @@ def _of(entity: Entity) -> Iterator[tuple[str, str]]:
         value = None if one.unique else _value(one)
         if value is not None:
             yield one.name, constant(value, is_json=one.type == "json")
+    if any(one.searchable for one in entity.attributes):
+        yield "search_text", ""  # until it is worked out, at the end of the same revision
 
 
 def _value(attribute: Attribute) -> Any:

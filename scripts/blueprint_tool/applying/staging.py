@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from blueprint_tool.applying.planning import FileChange
 from blueprint_tool.refusals import Refused
 
 _COPIED = ("app", "alembic")
+_REASON = re.compile(r"[A-Za-z_][\w.]*: ")  # `ValueError: …`
 _SCRIPTS = Path(__file__).resolve().parents[2]
 
 
@@ -69,8 +71,9 @@ def ask(stage: Path, job: Mapping[str, Any]) -> Outcome:
     )
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"the program ended with {done.returncode}"]
-        # Faults of declarations come one a line, anything else as a traceback that ends with its reason.
-        told = lines if not lines[0].startswith("Traceback") else lines[-1:]
+        # Faults of declarations come one a line, anything else as a traceback with its reason behind.
+        reasons = [line for line in lines if _REASON.match(line)]
+        told = lines if not lines[0].startswith("Traceback") else (reasons or lines)[-1:]
         raise Refused([f"the generated program does not start: {line}" for line in told])
     return Outcome(**json.loads(done.stdout))
 

@@ -21,7 +21,7 @@ from sqlalchemy import Column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from app.core.conversions import conversion, family, is_convertible
-from app.core.portable import portable_type
+from app.core.portable import make_portable, portable_type
 from blueprint_tool.migrating.indexes import unseen_changes
 from blueprint_tool.migrating.steps import (
     ConvertOp,
@@ -29,6 +29,7 @@ from blueprint_tool.migrating.steps import (
     FillSearchOp,
     RefuseDuplicatesOp,
     RefuseRowsOp,
+    StepsOp,
 )
 
 Fillings = Mapping[str, Mapping[str, str]]
@@ -36,6 +37,7 @@ Searches = Mapping[str, list[str]]
 Demands = Mapping[str, Sequence[Sequence[str]]]
 # What a text as a column's default would not become as it should: on SQLite, or in the server's own zone.
 _NO_DEFAULTS = {"decimal", "datetime"}
+_DERIVED = "search_text"
 
 
 @dataclass
@@ -69,17 +71,15 @@ class Reviser:
             directives.clear()
             return
         upgrade.reverse_into(downgrade)
+        make_portable(context, None, directives)  # tables that go in order, and the way back of that order
         self._tell(upgrade.ops)
-        upgrade.ops[:] = [
-            *_demanded(self.demands_up),
-            *_runnable(upgrade.ops, self.up),
-            *_refills(self.searches_up),
-        ]
-        downgrade.ops[:] = [
+        up = [*_demanded(self.demands_up), *_runnable(upgrade.ops, self.up), *_refills(self.searches_up)]
+        down = [
             *_demanded(self.demands_down),
             *_runnable(downgrade.ops, self.down),
             *_refills(self.searches_down),
         ]
+        upgrade.ops[:], downgrade.ops[:] = [StepsOp(up)], [StepsOp(down)]
 
     def _is_ours(self, op: MigrateOperation) -> bool:
         name = getattr(op, "table_name", None)
@@ -100,7 +100,7 @@ class Reviser:
     def _told(self, op: MigrateOperation) -> Iterator[str]:
         if isinstance(op, DropColumnOp):
             yield f"the revision drops {op.table_name}.{op.column_name} with its values"
-        if isinstance(op, AddColumnOp) and _needs_value(op.column):
+        if isinstance(op, AddColumnOp) and _needs_value(op.column) and op.column.name != _DERIVED:
             yield self._filled_with(op.table_name, op.column.name)
         if isinstance(op, AlterColumnOp) and op.modify_type is not None and op.existing_type is not None:
             kinds = (_portable(op.column_name, kind) for kind in (op.existing_type, op.modify_type))

@@ -5,9 +5,13 @@ from typing import Any
 
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
-from alembic.autogenerate.render import _repr_type
-from alembic.operations.ops import MigrateOperation
+from alembic.autogenerate.render import _repr_type, render_op
+from alembic.operations.ops import MigrateOperation, OpContainer
 from sqlalchemy.types import TypeEngine
+
+
+class StepsOp(OpContainer):
+    """One direction, ready: none of Alembic's hooks works it out of the other one again."""
 
 
 class FillSearchOp(MigrateOperation):
@@ -64,6 +68,11 @@ class RefuseDuplicatesOp(MigrateOperation):
 def _call(context: AutogenContext, module: str, name: str, *arguments: str) -> str:
     context.imports.add(f"from app.core.{module} import {name}")
     return f"{name}({', '.join(arguments)})"
+
+
+@renderers.dispatch_for(StepsOp)
+def _steps(context: AutogenContext, op: StepsOp) -> list[str]:
+    return [line for step in op.ops for line in render_op(context, step)]
 
 
 @renderers.dispatch_for(FillSearchOp)
