@@ -56,14 +56,13 @@ class Life:
         assert self.generator.must().endswith("Nothing to do.\n"), self.changes.log
         return told
 
-    def check(self, *, types: bool) -> None:
+    def check(self) -> None:
         """Linter, format, types (which take their time) and the modules' own tests."""
         code = [path for path in self.new_files() if path.endswith((".py", ".md"))]
         python = [path for path in code if path.endswith(".py")]
         self.must("-m", "ruff", "check", "--no-cache", *code)
         self.must("-m", "ruff", "format", "--no-cache", "--check", *code)
-        if types:
-            self.must("-m", "mypy", *python)
+        self.must("-m", "mypy", *python)
         folders = {
             f"tests/modules/{path.split('/')[2]}" for path in code if path.startswith("tests/modules/")
         }
@@ -134,12 +133,12 @@ async def test_modules_of_any_blueprint_live_through_any_change(
     life = Life(seed, tmp_path, backend.empty_database())
     first = life.chance.blueprint(ENTITIES)
     life.apply(first)
-    life.check(types=True)
+    life.check()
     life.must("-m", "app", "init-db")
     was = life.rows("make")
 
     now, told = life.change(first)
-    life.check(types=True)
+    life.check()
     if "alembic/versions/" in told and await migrate(life, first):
         compare(life, first, now, was, life.rows("read"))
         life.must("-m", "alembic", "downgrade", "-1")
