@@ -37,7 +37,8 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     run = Database._run
 
     async def counting(self: Database, sql: str, arguments: list[Any]) -> Any:
-        seen.append(sql)
+        if "audit_" not in sql:  # the sealing may look at the logs at any time
+            seen.append(sql)
         return await run(self, sql, arguments)
 
     monkeypatch.setattr(Database, "_run", counting)
