@@ -133,6 +133,7 @@ def test_document_has_no_words_that_json_schema_does_not_know(options: str) -> N
         ('"type": "int"', "size: int"),
         ('"type": "int", "nullable": true', "size: int | None = None"),
         ('"type": "int", "default": 3', "size: int = 3"),
+        ('"type": "int", "nullable": true, "default": 3', "size: int | None = None"),
         ('"type": "bigint"', "size: int = Field(sa_type=BigInteger)"),
         ('"type": "string", "max_length": 9', "size: str = Field(max_length=9)"),
         ('"type": "bool", "default": false', "size: bool = False"),

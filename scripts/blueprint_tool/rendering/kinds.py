@@ -87,7 +87,8 @@ def max_length(attribute: Attribute) -> int | None:
 def column(attribute: Attribute) -> str:
     """The declaration in the table's class: `name: str = Field(max_length=255)`."""
     options = []
-    has_default = attribute.has_default and attribute.type != "json"
+    # Not where it may be empty: SQLAlchemy would take an empty value, though it was sent, for one that is left out.
+    has_default = attribute.has_default and attribute.type != "json" and not attribute.nullable
     default = literal(attribute.default) if has_default else "None"
     if has_default or attribute.nullable:
         options.append(f"default={default}")

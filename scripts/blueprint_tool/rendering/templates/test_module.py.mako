@@ -148,6 +148,7 @@ async def test_field_is_emptied(keeper: Caller, field: str) -> None:
     emptied = await keeper.patch(f"${path}/{made['id']}", {field: None})
     assert emptied.status_code == 200, emptied.text
     assert (emptied.json()[field], emptied.json()["version"]) == (None, 2)
+    assert (await make(keeper, 1, **{field: None}))[field] is None
 % endif
 
 
