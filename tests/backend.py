@@ -62,11 +62,13 @@ class Backend:
         return self._server.create_database(name, template=make_url(self._template).database)
 
     def close(self) -> None:
-        """Drops what was made."""
-        if self._server is not None:
+        """Drops what was made, where the server doesn't go with it."""
+        if self._server is None:
+            return
+        if self._server.outlives_the_run:
             for name in reversed(self._made):
                 self._server.drop_database(name)
-            self._server.close()
+        self._server.close()
 
 
 @dataclass

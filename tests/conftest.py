@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -46,6 +47,8 @@ def reads_sources_only(config: pytest.Config) -> bool:
 
 def pytest_configure(config: pytest.Config) -> None:
     """The controller starts the servers; its workers inherit their addresses."""
+    # A shell that starts the run behind `&` has Ctrl-C ignored, and every program under test would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput") and not reads_sources_only(config):
         _services.append(start_services(no_services=NO_SERVICES))
 

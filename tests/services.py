@@ -26,6 +26,8 @@ from tests.server_process import ServerError, ServerProcess, unprivileged_user
 
 POSTGRES_VARIABLE = "TEST_POSTGRES_URL"
 REDIS_VARIABLE = "TEST_REDIS_URL"
+# Set where the run started PostgreSQL itself: to drop hundreds of databases takes long, to remove a folder does not.
+ENDS_WITH_RUN = "TEST_POSTGRES_ENDS_WITH_RUN"
 # Fast and forgetful: a power cut would lose the data, and nobody would miss it.
 # Hundreds of small databases that live for a test: nothing of them is worth tidying up.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum": "off"}
@@ -136,6 +138,11 @@ class PostgresServer(Server):
         self._settings = {"max_connections": "200", **({} if durable else FORGETFUL), **(settings or {})}
         self._programs = Path()
         self._user = unprivileged_user()
+
+    @property
+    def outlives_the_run(self) -> bool:
+        """Whether somebody has it afterwards who would rather not find our databases on it."""
+        return bool(self._given) and ENDS_WITH_RUN not in os.environ
 
     def url(self, database: str | None = None) -> str:
         """The URL of a database on this server, for SQLAlchemy; by default of the one for administration."""
@@ -256,10 +263,10 @@ class Services:
     redis: RedisServer | None = None
     _exported: list[str] = field(default_factory=list)
 
-    def export(self, variable: str, url: str) -> None:
-        """Lets child processes, the test workers, find the server."""
+    def export(self, variable: str, value: str) -> None:
+        """Lets child processes, the test workers, know; what is set already stays."""
         if not os.environ.get(variable):
-            os.environ[variable] = url
+            os.environ[variable] = value
             self._exported.append(variable)
 
     def stop(self) -> None:
@@ -283,6 +290,8 @@ def start_services(*, no_services: bool = False) -> Services:
         raise ServerMissingError("\n".join(lines))
     services = Services(PostgresServer(), RedisServer())
     try:
+        if not os.environ.get(POSTGRES_VARIABLE):
+            services.export(ENDS_WITH_RUN, "1")
         for server in (services.postgres, services.redis):
             if server is not None:
                 services.export(server.variable, server.start())

@@ -232,6 +232,7 @@ def test_given_servers_are_used_and_left_alone(
     given = postgres.url().replace("postgresql+asyncpg", "postgres")
     monkeypatch.setenv("TEST_POSTGRES_URL", given)
     monkeypatch.setenv("TEST_REDIS_URL", redis_server.url())
+    monkeypatch.delenv("TEST_POSTGRES_ENDS_WITH_RUN", raising=False)
     with PostgresServer() as borrowed, RedisServer() as borrowed_redis:
         assert borrowed.url() == postgres.url()
         assert borrowed.url("other") == postgres.url("other")
@@ -239,6 +240,8 @@ def test_given_servers_are_used_and_left_alone(
         for touch in (borrowed.crash, borrowed.pause, borrowed.restart, borrowed_redis.pause):
             with pytest.raises(ServerError, match=r"given by TEST_\w+_URL, so its process is not ours"):
                 touch()
+        assert borrowed.outlives_the_run
+        assert not postgres.outlives_the_run
     assert postgres.process.is_running
     assert redis_server.process.is_running
 
@@ -257,6 +260,7 @@ def test_special_wishes_never_borrow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_start_services_exports_for_workers_and_takes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEST_POSTGRES_URL", raising=False)
     monkeypatch.delenv("TEST_REDIS_URL", raising=False)
+    monkeypatch.delenv("TEST_POSTGRES_ENDS_WITH_RUN", raising=False)
     controller = start_services()
     assert controller.postgres is not None
     assert controller.redis is not None
@@ -264,12 +268,14 @@ def test_start_services_exports_for_workers_and_takes_back(monkeypatch: pytest.M
     worker = start_services()
     assert worker.postgres is not None
     assert worker.postgres.url() == controller.postgres.url()
+    assert not worker.postgres.outlives_the_run
     worker.stop()
     assert controller.postgres.process.is_running
     assert os.environ["TEST_REDIS_URL"] == controller.redis.url()
     controller.stop()
     assert "TEST_POSTGRES_URL" not in os.environ
     assert "TEST_REDIS_URL" not in os.environ
+    assert "TEST_POSTGRES_ENDS_WITH_RUN" not in os.environ
 
 
 def test_no_services_starts_nothing() -> None:
