@@ -220,7 +220,8 @@ def _postgres_engines(url: URL, pool_size: int, _durable: bool) -> tuple[AsyncEn
         "pool_timeout": GATE_SECONDS,
         "connect_args": {"server_settings": _POSTGRES_LIMITS, "timeout": 5, "command_timeout": 10},
     }
-    writer = create_async_engine(url, **options, pool_pre_ping=True)
+    # One more than the gate lets in: the access log keeps it for itself, and waits for nobody who writes.
+    writer = create_async_engine(url, **{**options, "pool_size": pool_size + 1}, pool_pre_ping=True)
     reader = create_async_engine(url, **options, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
     return writer, reader
 

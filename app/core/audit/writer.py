@@ -91,6 +91,7 @@ class AccessWriter:
             writing.cancel()
             await asyncio.gather(writing, return_exceptions=True)
         self._forget_timer()
+        self._store.close()
         for spool in (*self._left, self._spool):
             spool.close()
 

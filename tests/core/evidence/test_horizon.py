@@ -123,7 +123,9 @@ async def test_rows_of_the_access_log_bear_the_number_of_their_transaction(world
         "actor_type": "user",
         "is_probe": False,
     }
-    await AccessStore(world.database).add([(BOOT, seq, *blank.values()) for seq in (1, 2)])
+    store = AccessStore(world.database)
+    await store.add([(BOOT, seq, *blank.values()) for seq in (1, 2)])
+    store.close()
     async with world.outside.connect() as connection:
         found = await connection.exec_driver_sql("SELECT seq, xid FROM audit_access ORDER BY id")
         rows = [tuple(row) for row in found]
