@@ -185,10 +185,14 @@ class Database:
         """One round trip through the read door. Raises `Unavailable`."""
         await self.fetch(_PING, {})
 
-    async def dispose(self) -> None:
-        """Closes all connections. Must run before the event loop ends."""
+    def rest_none(self) -> None:
+        """Gives back the read connections that nobody uses at the moment."""
         while self._resting:
             self._resting.pop().close()
+
+    async def dispose(self) -> None:
+        """Closes all connections. Must run before the event loop ends."""
+        self.rest_none()
         await self.writer.dispose()
         await self.reader.dispose()
 

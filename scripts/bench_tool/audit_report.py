@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from bench_tool import report as api
-from bench_tool.audit_session import AuditReport, Comparison
+from bench_tool.audit_session import PAIRS, AuditReport, Comparison
 from bench_tool.bulk import BulkResult
 from bench_tool.figures import Result
 
@@ -21,8 +21,8 @@ def as_markdown(report: AuditReport) -> str:
     """A table of requests and one of rows, each with a sentence before it."""
     plan = report.plan
     requests = (
-        f"{api.surroundings(report.facts)}; medians of {plan.rounds} round(s), each with new processes and "
-        f"turns of {plan.seconds} s. What was added is the median of pairs of turns."
+        f"{api.surroundings(report.facts)}; {plan.rounds} round(s), each with a new process and {PAIRS} pairs of "
+        f"turns of {plan.seconds} s. What was added is the median of the pairs; the rest are medians of the turns."
     )
     rows = [row for one in report.results for row in (_row(one.without), _row(one.whole, one))]
     bulk = f"Microseconds by row, in one process without a web server, medians of {plan.rounds} round(s)."

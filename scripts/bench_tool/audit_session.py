@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from os import sched_getaffinity
@@ -12,13 +12,13 @@ from statistics import median
 
 from bench_tool import bulk
 from bench_tool.figures import Result, Turn
-from bench_tool.operations import chosen
+from bench_tool.forms import CHANGE, NO_ACCESS, NO_CHANGES, WHOLE
+from bench_tool.operations import Load, Operation, chosen
 from bench_tool.plan import WARM_UP_SECONDS, Cores, Plan
 from bench_tool.session import Bench, facts, tell
 from bench_tool.stage import Ground, Stage, ask, log_in, prepared, served
 from dev_tool.processes import ROOT, DevError
 
-WHOLE, NO_ACCESS, NO_CHANGES = "whole", "without_access_rows", "without_change_rows"
 # Which log an operation is measured for: reads leave no change rows.
 WITHOUT: Mapping[str, str] = {
     "one": NO_ACCESS,
@@ -27,6 +27,7 @@ WITHOUT: Mapping[str, str] = {
     "update": NO_CHANGES,
 }
 ROW_SECONDS = 1.0  # within which a request is in the log
+PAIRS = 6  # of turns, of an operation in a round
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +76,13 @@ class AuditReport:
 def run(plan: Plan) -> AuditReport:
     """Starts, measures, ends. Raises DevError, ServerError, ServerMissingError."""
     cores = Cores.divide(sorted(sched_getaffinity(0)), 1)
-    tell(f"starting PostgreSQL; then about {plan.expected_seconds} s of load and as much again around it")
+    tell(
+        f"starting PostgreSQL; then about {plan.expected_seconds * PAIRS} s of load and half as much around it"
+    )
     with prepared(cores) as ground, tempfile.TemporaryDirectory(prefix="tessera-bench-") as folder:
         turns: dict[tuple[str, int, str], list[Turn]] = {}
         for number in range(plan.rounds):
-            tell(f"round {number + 1} of {plan.rounds}, with processes of its own")
+            tell(f"round {number + 1} of {plan.rounds}, with a process of its own")
             with on_stage(ground) as stage:
                 _require_difference(ground, stage)
                 _round(Bench(stage, cores, Path(folder)), plan, number, turns)
@@ -90,28 +93,37 @@ def run(plan: Plan) -> AuditReport:
 
 @contextmanager
 def on_stage(ground: Ground) -> Iterator[Stage]:
-    """Every form of the program, on the same database."""
-    with ExitStack() as stack:
-        programs = {
-            name: stack.enter_context(served(ground, name, _serving(name)))
-            for name in (WHOLE, NO_ACCESS, NO_CHANGES)
-        }
-        yield Stage(programs, ground.postgres, ground.subject, log_in(programs[WHOLE].port))
+    """One process that takes every form of the program."""
+    with served(ground, WHOLE, _serve) as process:
+        yield Stage(
+            dict.fromkeys((WHOLE, NO_ACCESS, NO_CHANGES), process),
+            ground.postgres,
+            ground.subject,
+            log_in(process.port),
+        )
 
 
-def _serving(name: str) -> Callable[[int], list[str]]:
-    """What serves a form of the program on a port, in the way that `serve` serves the whole."""
-    return lambda port: [
-        "uvicorn", f"bench_tool.variants:{name}", "--factory", "--app-dir", str(ROOT / "scripts"),
+def _serve(port: int) -> list[str]:
+    """What serves the forms, in the way that `serve` serves the whole."""
+    return [
+        "uvicorn", "bench_tool.variants:Forms", "--factory", "--app-dir", str(ROOT / "scripts"),
         "--port", str(port), "--no-access-log", "--no-proxy-headers", "--no-server-header",
         "--log-level", "warning", "--timeout-keep-alive", "20",
     ]  # fmt: skip
+
+
+def _take_form(stage: Stage, name: str) -> None:
+    """Raises DevError."""
+    status, body = ask(stage.programs[name].port, Load("POST", (CHANGE + name,), {}))
+    if status != HTTPStatus.NO_CONTENT:
+        raise DevError(f"the form `{name}` was answered with {status}: {body[:300]!r}")
 
 
 def _require_difference(ground: Ground, stage: Stage) -> None:
     """Each form must leave just the rows that it says: else the same is compared with the same. Raises DevError."""
     (create,) = chosen(("create",))
     for name, expected in ((WHOLE, (1, 1)), (NO_ACCESS, (0, 1)), (NO_CHANGES, (1, 0))):
+        _take_form(stage, name)
         load = create.load(name, stage.subject, stage.token)
         request_id = f"bench-{name}-{time.monotonic_ns()}"
         load.headers["X-Request-ID"] = request_id
@@ -137,15 +149,21 @@ def require_rows(name: str, found: Sequence[int], expected: Sequence[int]) -> No
 
 
 def _round(bench: Bench, plan: Plan, number: int, turns: dict[tuple[str, int, str], list[Turn]]) -> None:
-    """A turn for each form; who begins changes from round to round."""
+    """Pairs of turns, one with and one without; who begins changes from pair to pair."""
     for operation in chosen(plan.operations):
-        forms = [WITHOUT[operation.name], WHOLE][:: 1 if number % 2 == 0 else -1]
+        forms = [WITHOUT[operation.name], WHOLE]
         for clients in plan.concurrency:
             for name in forms:
-                bench.turn(name, operation, clients, WARM_UP_SECONDS)
-            for name in forms:
-                turn = bench.turn(name, operation, clients, plan.seconds)
-                turns.setdefault((operation.name, clients, name), []).append(turn)
+                _turn(bench, name, operation, clients, WARM_UP_SECONDS)
+            for pair in range(PAIRS):
+                for name in forms[:: 1 if (number + pair) % 2 == 0 else -1]:
+                    turn = _turn(bench, name, operation, clients, plan.seconds)
+                    turns.setdefault((operation.name, clients, name), []).append(turn)
+
+
+def _turn(bench: Bench, name: str, operation: Operation, clients: int, seconds: int) -> Turn:
+    _take_form(bench.stage, name)
+    return bench.turn(name, operation, clients, seconds)
 
 
 def _results(plan: Plan, turns: Mapping[tuple[str, int, str], Sequence[Turn]]) -> Iterator[Comparison]:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from bench_tool import audit_report, audit_session, bulk, command_line, wrk
-from bench_tool.audit_session import NO_ACCESS, NO_CHANGES, WHOLE, WITHOUT, AuditReport, Comparison
+from bench_tool.audit_session import WITHOUT, AuditReport, Comparison
 from bench_tool.bulk import BulkResult
 from bench_tool.figures import Turn
+from bench_tool.forms import NO_ACCESS, NO_CHANGES, WHOLE
 from bench_tool.operations import AUDIT_NAMES, Load, Subject, chosen
 from bench_tool.plan import Plan
 from bench_tool.wrk import WrkResult
