@@ -35,6 +35,8 @@ SEEDS = range(1, 16) if FULL else range(1, 3)
 STEPS = 400 if FULL else 300
 # A broken rule shows within so many steps, on one of so many seeds.
 STEPS_TO_BREAK, SEEDS_TO_BREAK = 250, 8
+# Rules that few seeds show: one that does, to be tried first.
+TELLING_SEEDS = {"deleted privileges": 7, "taking over": 2, "the last superuser": 4}
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ async def test_missing_rule_is_found(
     monkeypatch.setattr(owner, name, without)
     if rule == "deleted privileges":  # which seldom meet a role among all those of the modules
         monkeypatch.setattr(RoleSteps, "_codes", _team_codes)
-    for seed in range(SEEDS_TO_BREAK):
+    for seed in sorted(range(SEEDS_TO_BREAK), key=lambda seed: seed != TELLING_SEEDS.get(rule)):
         broken, _ = await play(app, engine, seed, range(STEPS_TO_BREAK))
         if broken:
             break
