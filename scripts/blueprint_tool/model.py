@@ -1,5 +1,6 @@
 """A blueprint that was read and found right: entities, with their attributes and relations."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -84,7 +85,8 @@ class Privilege:
 class Entity:
     """One entity, which becomes one module.
 
-    `unique_together`: groups of fields as bodies call them, `sku` or `vendor_id`; `owner_id` is the owner.
+    `unique_together`: groups of fields as bodies call them, `sku` or `vendor_id`; `owner_id` is the owner, where it
+    is owned.
     `source`: what the blueprint said of it, as JSON, to be remembered.
     """
 
@@ -107,6 +109,15 @@ class Entity:
     def path(self) -> str:
         """Below `/api/v1`: `/port-calls`."""
         return f"/{self.table.replace('_', '-')}"
+
+    @property
+    def unsent(self) -> frozenset[str]:
+        """What may stand in a group and in no body. Elsewhere than here, `owner_id` is a name like others."""
+        return frozenset({"owner_id"} if self.owned else ())
+
+    def sent(self, group: Iterable[str]) -> tuple[str, ...]:
+        """The fields of a group that a body can have."""
+        return tuple(name for name in group if name not in self.unsent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ RELATIONS = """[
 ]"""
 RICH = f'"attributes": {FIELDS}, "relations": {RELATIONS}, "unique_together": [["quay_id", "state"]]'
 PLAIN = '"attributes": [{"name": "load", "type": "int", "nullable": true}]'
+TITLED = '"attributes": [{"name": "title", "type": "string"}]'
 VARIANTS = {
     "plain": PLAIN,
     "plain, owned": f'{PLAIN}, "owned": true',
@@ -48,7 +49,11 @@ VARIANTS = {
 
 
 def files_of(variant: str) -> dict[str, str]:
-    blueprint = read_it(f'[{TARGETS}, {{"name": "Boat", "table": "boats", {VARIANTS[variant]}}}]')
+    return files_that(VARIANTS[variant])
+
+
+def files_that(say: str) -> dict[str, str]:
+    blueprint = read_it(f'[{TARGETS}, {{"name": "Boat", "table": "boats", {say}}}]')
     (entity,) = (one for one in blueprint.entities if one.name == "Boat")
     return formatted(render(entity, blueprint), ROOT)
 
@@ -99,6 +104,36 @@ def test_secret_is_written_only(variant: str) -> None:
         assert "code_word" not in fields_of(schemas, name)
     assert all("code_word" in fields_of(schemas, name) for name in ("BoatCreate", "BoatUpdate"))
     assert "sa_column_kwargs=hidden()" in module_file(files, "models")
+
+
+@pytest.mark.parametrize(
+    ("say", "message", "clash"),
+    [
+        (
+            f'{TITLED}, "owned": true',
+            "A boat with this title exists already.",
+            ("title",),
+        ),
+        (
+            '"attributes": [{"name": "title", "type": "string"}, {"name": "owner_id", "type": "url"}]',
+            "A boat with this owner id and title exists already.",
+            ("owner_id", "title"),
+        ),
+        (
+            f'{TITLED}, "relations": [{{"name": "owner", "type": "many_to_one", "target": "User"}}]',
+            "A boat with this owner and title exists already.",
+            ("owner_id", "title"),
+        ),
+    ],
+    ids=["owned", "an attribute", "a relation"],
+)
+def test_owner_is_sent_where_nobody_sets_it(say: str, message: str, clash: tuple[str, ...]) -> None:
+    """`owner_id` is the server's in what is owned; elsewhere it is a field like others."""
+    files = files_that(f'{say}, "unique_together": [["owner_id", "title"]]')
+    assert f'taken("{clash[0]}", "{message}")' in module_file(files, "models")
+    fields = ", ".join(f'"{name}"' for name in clash) + ("," if len(clash) == 1 else "")
+    expected = f"clash = {{name: first[name] for name in ({fields})}}"
+    assert expected in files["tests/modules/boats/test_boats.py"]
 
 
 def test_long_values_and_links_stay_out_of_lists() -> None:

@@ -51,7 +51,8 @@ class Story:
     def owners_differ(self) -> bool:
         """Whether nobody may have three rows: what is unique for each owner has too few values."""
         keys = {one.field for one in self.view.references}
-        groups = [g for g in self.view.entity.unique_together if "owner_id" in g and keys.isdisjoint(g)]
+        entity = self.view.entity
+        groups = [g for g in entity.unique_together if entity.unsent.intersection(g) and keys.isdisjoint(g)]
         return any(
             self._are_alike(group, 0, turn) or self._are_alike(group, 1, 2)
             for group in groups
@@ -60,7 +61,8 @@ class Story:
 
     def _are_alike(self, group: Iterable[str], one: int, other: int) -> bool:
         """Whether two rows of one owner have the same there. What is empty is like nothing."""
-        pairs = [(self.rows[one][name], self.rows[other][name]) for name in group if name != "owner_id"]
+        fields = self.view.entity.sent(group)
+        pairs = [(self.rows[one][name], self.rows[other][name]) for name in fields]
         return all(left is not None and left == right for left, right in pairs)
 
     @cached_property
@@ -170,19 +172,18 @@ class Story:
         return [one.name for one in self.view.attributes if one.unique]
 
     @cached_property
-    def together(self) -> list[list[str]]:
+    def together(self) -> list[tuple[str, ...]]:
         """Groups of fields that can be sent."""
-        groups = [
-            [name for name in group if name != "owner_id"] for group in self.view.entity.unique_together
-        ]
+        groups = map(self.view.entity.sent, self.view.entity.unique_together)
         return [group for group in groups if group]
 
     def names_fault(self, fields: Collection[str]) -> bool:
         """Whether a second row with the first one's values here has no other fault, which might be told instead."""
         keys = [(one.name,) for one in self.view.attributes if one.unique]
-        own = {one.name for one in self.view.attributes} | {"owner_id"}
-        every = [{*key} - {"owner_id"} for key in (*keys, *self.view.entity.unique_together)]
-        others = [key for key in every if key != {*fields} - {"owner_id"}]
+        entity = self.view.entity
+        own = {one.name for one in self.view.attributes} | entity.unsent
+        every = [{*entity.sent(key)} for key in (*keys, *entity.unique_together)]
+        others = [key for key in every if key != {*entity.sent(fields)}]
         torn = [[name for name in key if name not in fields] for key in others if own.union(fields) >= key]
         return not any(self._are_alike(names, 0, 1) for names in torn)
 

@@ -80,7 +80,7 @@ class Targets:
 
     def _keys(self, entity: Entity) -> tuple[str, ...]:
         """A uniqueness that a second row of the same number would violate."""
-        own = {one.name for one in entity.attributes} | {"owner_id"}
+        own = {one.name for one in entity.attributes} | entity.unsent
         own |= {
             one.field
             for one in entity.relations
@@ -88,6 +88,4 @@ class Targets:
         }
         unique = [(one.name,) for one in entity.attributes if one.unique]
         groups = [group for group in entity.unique_together if own.issuperset(group)]
-        return next(
-            (tuple(n for n in key if n != "owner_id") for key in (*unique, *own_groups(entity), *groups)), ()
-        )
+        return next((entity.sent(key) for key in (*unique, *own_groups(entity), *groups)), ())

@@ -229,7 +229,7 @@ class View:
         return [self._unique(group) for group in groups]
 
     def _unique(self, group: Sequence[str]) -> IndexLine:
-        fields = [name for name in group if name != "owner_id"] or list(group)
+        fields = self.entity.sent(group) or group
         said = series([names.words(self._plain(name)) for name in fields])
         what = (f"{self.a_one} with this {said}", f"{self.a_one} with these values", "this")
         message = next(
