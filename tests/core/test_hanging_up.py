@@ -2,12 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
@@ -15,9 +12,8 @@ from app.core.audit.access import COLUMNS, Fields
 from app.core.audit.writer import AccessWriter
 from app.core.context import RequestContext
 from app.core.middleware.access_log import AccessLogMiddleware
-from tests.server_process import free_port
+from tests.server_here import PATIENCE, serving_here
 
-PATIENCE = 10
 READERS = ["httptools", "h11"]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody"
@@ -55,27 +51,13 @@ class Slow:
         await PlainTextResponse("done")(scope, receive, send)
 
 
-@asynccontextmanager
-async def serving(program: Slow, reader: str) -> AsyncIterator[tuple[uvicorn.Server, int]]:
-    port = free_port()
-    options = {"lifespan": "off", "log_config": None, "access_log": False, "ws": "none"}
-    server = uvicorn.Server(uvicorn.Config(program, port=port, http=reader, **options))  # type: ignore[arg-type]
-    task = asyncio.create_task(server.serve())
-    async with asyncio.timeout(PATIENCE):
-        while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        yield server, port
-        server.should_exit = True
-        await task
-
-
 @pytest.mark.parametrize("sent", [GET, POST], ids=["GET", "POST"])
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("leaves", [True, False], ids=["leaves", "stays"])
 async def test_who_hangs_up_is_aborted(tmp_path: Path, reader: str, sent: bytes, *, leaves: bool) -> None:
     writer = Kept(tmp_path)
     program = Slow(writer)
-    async with serving(program, reader) as (server, port):
+    async with serving_here(program, http=reader, ws="none") as (server, port), asyncio.timeout(PATIENCE):
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(sent)
             await program.asked.wait()

@@ -5,7 +5,7 @@ import os
 import socket
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,8 @@ from websockets.exceptions import ConnectionClosed
 from app import cli
 from app.core import socket_protocol
 from tests.conftest import settings_for
+from tests.server_here import PATIENCE, serving_here
 
-PATIENCE = 10.0
 SMALL = 8192  # of the kernel's buffers: nobody has to fill megabytes
 TOO_MUCH = 1 << 20
 TEXT, PING = 1, 9
@@ -68,24 +68,9 @@ class Quiet:
             self.heard.append(text)
 
 
-@asynccontextmanager
-async def serving(program: Any, **options: Any) -> AsyncIterator[tuple[uvicorn.Server, int]]:
-    """A server of this process, and its port."""
-    with socket.socket() as listener:
-        for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            listener.setsockopt(socket.SOL_SOCKET, buffer, SMALL)  # connections inherit it
-        listener.bind(("127.0.0.1", 0))
-        protocol = "app.core.socket_protocol:SocketProtocol"
-        config = uvicorn.Config(
-            program, ws=protocol, lifespan="off", log_config=None, access_log=False, **options
-        )
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve(sockets=[listener]))
-        await until(lambda: server.started)
-        yield server, listener.getsockname()[1]
-        server.should_exit = True
-        async with asyncio.timeout(PATIENCE):
-            await task
+def serving(program: Any, **options: Any) -> AbstractAsyncContextManager[tuple[uvicorn.Server, int]]:
+    """A server of this process that speaks the protocol, with small buffers, and its port."""
+    return serving_here(program, buffers=SMALL, ws="app.core.socket_protocol:SocketProtocol", **options)
 
 
 @asynccontextmanager

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
-import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -18,30 +17,15 @@ from tests.api import Api, Caller
 from tests.backend import RunningApp
 from tests.modules.messenger.support import LIVE, begin, person, post
 from tests.program import Program, copy_project
-from tests.server_process import free_port
+from tests.server_here import serving_here
 
 
 @pytest.fixture
 async def url(app: RunningApp) -> AsyncIterator[str]:
     """The socket's address at a server of this process."""
-    port = free_port()
-    config = uvicorn.Config(
-        app.app,
-        port=port,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        ws="app.core.socket_protocol:SocketProtocol",
-        ws_max_size=SERVER_FRAME_BYTES,
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
-        while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
-            await asyncio.sleep(0.01)
-    yield f"ws://127.0.0.1:{port}{LIVE}"
-    server.should_exit = True
-    await task
+    protocol = "app.core.socket_protocol:SocketProtocol"
+    async with serving_here(app.app, ws=protocol, ws_max_size=SERVER_FRAME_BYTES) as (_, port):
+        yield f"ws://127.0.0.1:{port}{LIVE}"
 
 
 @asynccontextmanager
